@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Position = Mapping[str, Any]
 SavedPosition = Callable[[str], Position | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One event as it came, not yet judged.
 
     raw: the bytes without their line end; of a record larger than the limit only limit + 1 bytes are kept.
@@ -39,9 +38,12 @@ class Source(Protocol):
     """Anything that delivers events in batches and can go on from a saved position."""
 
     def batches(self, saved: SavedPosition) -> Iterator[Batch]:
-        """Yield batches from where `saved(source)` says each source was left, or from its start when that is None."""
+        """Yield batches from where `saved(source)` says each source was left, or from its start when that is None.
+
+        Raises SourceError if a source cannot be read.
+        """
         ...
 
 
-class SourceFailed(Exception):
+class SourceError(Exception):
     """A source cannot be read; the message names it and says what to do next."""
