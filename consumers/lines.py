@@ -9,19 +9,20 @@ class Lines:
     """Consecutive lines of one stream.
 
     raws: the lines without their end (LF or CRLF), each cut to limit + 1 bytes.
-    widths: bytes each line took in the stream, its end included and nothing cut.
+    sizes: bytes of each line before it was cut, without its line feed.
     ended: False for the last line of a stream that stops before the line's end.
     """
 
     raws: list[bytes]
-    widths: list[int]
+    sizes: list[int]
     ended: bool = True
 
 
 def split_lines(blocks: Iterable[bytes], limit: int) -> Iterator[Lines]:
     """Yield the lines that each block completes, then what is left without an end.
 
-    Holds at most one block and limit + 1 bytes, however long a line is. An empty block gives empty Lines.
+    Holds at most one block and limit + 1 bytes, however long a line is. An empty block, a pause of the
+    stream, gives empty Lines.
 
     >>> [lines.raws for lines in split_lines([b"one\\r\\ntw", b"o\\nthree"], limit=4)]
     [[b'one'], [b'two'], [b'three']]
@@ -32,19 +33,19 @@ def split_lines(blocks: Iterable[bytes], limit: int) -> Iterator[Lines]:
             end = block.find(b"\n")
             if end < 0:
                 let_go += len(block)
-                yield Lines([], [])
                 continue
-            yield Lines([tail.removesuffix(b"\r")], [len(tail) + let_go + end + 1])
+            yield Lines([tail.removesuffix(b"\r")], [len(tail) + let_go + end])
             tail, let_go, block = b"", 0, block[end + 1 :]
         data = tail + block
         raws = data.split(b"\n")
         tail = raws.pop()
-        widths = [len(raw) + 1 for raw in raws]
+        sizes = [len(raw) for raw in raws]
         if len(data) > limit:
             raws = [raw[: limit + 1] for raw in raws]
         if b"\r" in data:
             raws = [raw.removesuffix(b"\r") for raw in raws]
-        yield Lines(raws, widths)
+        if raws or not block:
+            yield Lines(raws, sizes)
         if len(tail) > limit:
             let_go = len(tail) - limit - 1
             tail = tail[: limit + 1]
