@@ -13,7 +13,7 @@ import zstandard
 
 BLOCK = 1 << 18
 HEAD = 4096
-ZSTD_INPUT = 1 << 10  # bytes; a frame may expand 30,000 times: little at a time keeps memory bounded
+ZSTD_INPUT = 1 << 8  # bytes; a frame may expand 30,000 times: little at a time keeps memory bounded
 ARCHIVES = {".gz", ".zst"}
 DAMAGES = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
 

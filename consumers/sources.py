@@ -1,5 +1,6 @@
 """Where do events come from? The port every source implements, and the source that reads files of JSON lines."""
 
+import contextlib
 import functools
 import itertools
 import logging
@@ -126,8 +127,8 @@ class JsonlSource:
             if path == STANDARD_INPUT:
                 yield from self._read(path, self._standard_input(), last_too=True)
                 continue
-            for file in self._generations(path, saved(str(path))):
-                with file:
+            with contextlib.ExitStack() as opened:
+                for file in self._generations(path, saved(str(path)), opened):
                     yield from self._read(path, file, last_too=True)
 
     def _follow(self, saved: SavedPosition) -> Moments:
@@ -147,13 +148,14 @@ class JsonlSource:
             return
         position = saved(str(path))
         while True:
-            while not path.exists():  # between the renaming of the old file and the making of the new one
-                yield None
-            *former, present = self._generations(path, position)
-            for file in former:
-                with file:
+            with contextlib.ExitStack() as opened:
+                try:
+                    *former, present = self._generations(path, position, opened)
+                except FileNotFoundError:  # between the renaming of the old file and the making of the new one
+                    yield None
+                    continue
+                for file in former:
                     yield from self._read(path, file, last_too=True)
-            with present:
                 yield from self._until_replaced(path, present)
                 position = present.position
 
@@ -173,15 +175,15 @@ class JsonlSource:
             was_away = is_away
         yield from self._read(path, file, last_too=True)
 
-    def _generations(self, path: Path, position: Position | None) -> list[EventFile]:
-        """Open what is to be read under a path: what was rotated away since the position was saved, then the present."""
-        present = EventFile(path, self.progress)
+    def _generations(self, path: Path, position: Position | None, opened: contextlib.ExitStack) -> list[EventFile]:
+        """Open what is to be read: what was rotated away since the position was saved, then the present file."""
+        present = opened.enter_context(EventFile(path, self.progress))
         if position is None or position["offset"] == 0:
             return [present]
         if present.holds(position):
             present.resume(position)
             return [present]
-        former = former_files(path, position, self.progress)
+        former = [opened.enter_context(file) for file in former_files(path, position, self.progress)]
         if former:
             log.info("%s was rotated: reading the rest of %s first", path, former[0].path)
         else:
@@ -216,9 +218,9 @@ class JsonlSource:
         self._note_damage(file)
 
     def _note_damage(self, file: EventFile | StandardInput) -> None:
-        if file.damage is None:
+        if isinstance(file, StandardInput) or file.damage is None:
             return
-        damage = f"damaged after line {file.line}: {file.damage}; what came before was read, replace it and read again"
+        damage = f"damaged after line {file.line}: {file.damage}; what came before was read; mend it, read it again"
         self._damages[file.path] = damage
         log.error("%s: %s", file.path, damage)
 
@@ -237,7 +239,6 @@ def _batch(path: Path, file: EventFile | StandardInput, raws: list[bytes], sizes
 def _records(file: EventFile | StandardInput, raws: list[bytes], sizes: list[int]) -> list[Record]:
     if file.offset == 0:
         raws = [raws[0].removeprefix(BYTE_ORDER_MARK), *raws[1:]]
-    # The head tells apart equal places of files that stood under one name one after the other.
     lines = range(file.line + 1, file.line + 1 + len(raws))
     starts = itertools.accumulate((size + 1 for size in sizes[:-1]), initial=file.offset)
     # The head tells apart equal places of files that stood under one name one after the other.

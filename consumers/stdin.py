@@ -15,7 +15,6 @@ class StandardInput:
         self.line = 0
         self.head = ""
         self.position = None
-        self.damage = None
         self._stream = stream
         self._wait_seconds = wait_seconds
         self._progress = progress
