@@ -20,7 +20,7 @@ IntArray = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 class Verdict(enum.StrEnum):
-    """PASS: interval at or under the tolerance. FAIL: shown harmful. INCONCLUSIVE: neither, or no data. ERROR: broken."""
+    """PASS: interval at or under the tolerance. FAIL: shown harmful. INCONCLUSIVE: neither. ERROR: the check broke."""
 
     PASS = "PASS"  # noqa: S105
     FAIL = "FAIL"
@@ -46,6 +46,7 @@ class Measurement:
     days: shape (units,), the day (since 1970-01-01) on which each unit matured; empty for `exact`.
     tolerance: the most harm a PASS may leave open; share in [0, 1].
     baseline_error: standard error of the frozen baseline the effects are measured against.
+    baseline_bias: how far the baseline is known to lean against the effects (shrinkage); added to the allowance.
     baseline_units: how many reference units stand behind that baseline.
     exact: a census (every member was looked at): no interval, and no effects means INCONCLUSIVE.
     needs: what is missing when there are no effects, for the reader.
@@ -57,6 +58,7 @@ class Measurement:
     series: str = ""
     days: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     baseline_error: float = 0.0
+    baseline_bias: float = 0.0
     baseline_units: int = 0
     exact: bool = False
     needs: str = ""
@@ -103,7 +105,7 @@ REGISTRY: dict[str, Check] = {}
 
 
 def check(*, family: str, on: set[str], severity: str) -> Callable[[CheckFunction], CheckFunction]:
-    """Register a check. `on`: production | checkpoint | gate. `severity`: the most it may raise, ticket | warning | page."""
+    """Register a check. `on`: production | checkpoint | gate. `severity`: the most it may raise."""
 
     def register(function: CheckFunction) -> CheckFunction:
         module = inspect.getmodule(function)
@@ -130,7 +132,7 @@ def check(*, family: str, on: set[str], severity: str) -> Callable[[CheckFunctio
 
 
 def load_checks() -> dict[str, Check]:
-    """Import every file under monitor/checks and every `reward_drift.checks` entry point; return the registry by name."""
+    """Import every file of monitor/checks and every `reward_drift.checks` entry point; return the registry."""
     package = importlib.import_module("monitor.checks")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"monitor.checks.{module.name}")

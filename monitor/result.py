@@ -146,6 +146,7 @@ class Report:
     checkpoints: Sequence[CheckpointSummary]
     paths: Sequence[EvidencePath]
     notes: Sequence[str]  # what a reader must know: pending units, refused cohorts, defaults taken
+    smallest_visible: float | None = None  # drop of the outcome that would have been seen by now with probability .9
 
     def to_dict(self) -> dict[str, Any]:
         """The output contract as plain JSON types; NaN and infinite become null."""

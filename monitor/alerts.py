@@ -1,0 +1,73 @@
+"""How does an alert live? Pure transitions with named reasons; storage and delivery are elsewhere."""
+
+import enum
+import hashlib
+import json
+from dataclasses import dataclass, replace
+
+from monitor.check import Slice
+
+SEVERITIES = ("ticket", "warning", "page")
+RULE_VERSION = 1  # part of the fingerprint: a changed rule is another alert
+
+
+class Reason(enum.StrEnum):
+    """Why a transition happened, or why none did."""
+
+    QUIET = "quiet"  # nothing open, nothing crossed
+    FIRED = "fired"  # first crossing of an episode
+    RAISED = "raised"  # a severer threshold within the episode
+    LATCHED = "latched"  # open, nothing new
+    SUPERSEDED = "superseded"  # labels were corrected and the path no longer crosses
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """One severity latched on one day by one rule (restarting or known start)."""
+
+    severity: str
+    rule: str
+    day: int
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One alert from its first crossing until it is resolved. `day` numbers count from 1970-01-01."""
+
+    check: str
+    slice_name: str
+    slice: Slice
+    crossings: tuple[Crossing, ...]
+    state: str = "firing"  # firing | acked | resolved | superseded
+
+    @property
+    def severity(self) -> str:
+        """The severest latched threshold."""
+        return self.crossings[-1].severity
+
+    def fingerprint(self, loop: str) -> str:
+        """The same for every episode of this rule: loop, check, rule version, slice; never values, times or hosts."""
+        told = json.dumps([loop, self.check, RULE_VERSION, dict(sorted(self.slice.items())), "worse"])
+        return hashlib.sha256(told.encode()).hexdigest()
+
+
+def transition(
+    episode: Episode | None, level: tuple[str, str] | None, day: int, check: str, slice_name: str, part: Slice
+) -> tuple[Episode | None, Reason]:
+    """The episode after the close of a day on which `level` (severity, rule) was crossed, and why.
+
+    A severity latches: it is told once an episode, and falling evidence resolves nothing.
+
+    >>> episode, why = transition(None, ("ticket", "restarting"), 20000, "reward_outcome_decoupling", "", {})
+    >>> episode, why = transition(episode, ("page", "restarting"), 20003, "reward_outcome_decoupling", "", {})
+    >>> why.value, episode.severity, transition(episode, None, 20004, "", "", {})[1].value
+    ('raised', 'page', 'latched')
+    """
+    if level is None:
+        return episode, Reason.LATCHED if episode else Reason.QUIET
+    crossing = Crossing(*level, day)
+    if episode is None:
+        return Episode(check, slice_name, part, (crossing,)), Reason.FIRED
+    if SEVERITIES.index(crossing.severity) > SEVERITIES.index(episode.severity):
+        return replace(episode, crossings=(*episode.crossings, crossing)), Reason.RAISED
+    return episode, Reason.LATCHED

@@ -1,0 +1,251 @@
+"""What did reward and outcome look like in the reference? Fitted once, frozen, versioned.
+
+Every effect is measured against this baseline, so its own error is part of every promise: each series carries the
+standard error of the baseline it is measured against (statistics.md 1.3).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from monitor.settings import Settings
+from monitor.statistics.calibrate import Calibrator, Curve, fit_calibrator, mid_ranks, slope
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+LABELLED_UNITS = 200  # the reference lasts until it has so many units with an outcome, or until its traffic ends
+COHORT_UNITS = 30  # a cohort with fewer labelled reference items uses the pooled curve and gets no series of its own
+MOST_SLICES = 200
+SHRINKAGE = 20.0
+
+
+class ReferenceMissing(Exception):  # noqa: N818
+    """There is no usable reference yet; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which items are the reference: those of `checkpoint` (any, if None) from `start_us` up to, not with, `end_us`."""
+
+    checkpoint: str | None
+    start_us: int
+    end_us: int
+    chosen_by_default: bool
+
+    def roles(self, frame: pd.DataFrame) -> NDArray[np.str_]:
+        """Role of each item: reference, monitored, holdback (later traffic of the reference) or before."""
+        time = frame["time_us"].to_numpy()
+        mine = np.ones(len(frame), bool) if self.checkpoint is None else (frame["checkpoint"] == self.checkpoint)
+        inside = (time >= self.start_us) & (time < self.end_us) & np.asarray(mine, bool)
+        later = time >= self.end_us
+        held = later & np.asarray(mine, bool) & (self.checkpoint is not None)
+        return np.select([inside, held, later], ["reference", "holdback", "monitored"], "before")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The frozen reference: how rewards map to 0..1, and what each cohort's rewards and outcomes were.
+
+    cohorts: cohort label -> code; the codes index `mean_outcome`, `mean_reward` and `concordance`. Code -1 (a cohort
+    the reference hardly knew) uses the pooled value, kept last. expects: m_g(r). gain and reverse: slopes of outcome on
+    reward and of reward on outcome within cohorts, in reference units.
+    """
+
+    window: Window
+    version: str
+    units: int
+    labelled: int
+    revision: str | None
+    as_is: bool
+    ranks: Array
+    cohorts: Mapping[str, int]
+    traffic: Mapping[str, Mapping[str, float]]  # cohort key -> value -> share of reference items, enough units only
+    small: Mapping[str, int]  # cohort key -> how many values had too few units
+    expects: Calibrator | None
+    mean_outcome: Array
+    mean_reward: Array
+    split: float  # an outcome above it is a success when pairs are formed
+    gain: float
+    reverse: float
+    overdispersion: float
+
+    def mapped(self, raw: Array, reward_range: tuple[float, float] | None) -> Array:
+        """Raw rewards to 0..1; NaN stays NaN."""
+        if reward_range:
+            low, high = reward_range
+            return np.clip((raw - low) / (high - low), 0.0, 1.0)
+        if self.as_is or not self.ranks.size:
+            return np.clip(raw, 0.0, 1.0)
+        return mid_ranks(self.ranks, raw)
+
+    def codes(self, labels: pd.Series) -> Codes:
+        """Cohort labels to codes; -1 for a cohort without values of its own."""
+        return np.asarray(labels.map(self.cohorts).fillna(-1), np.int64)
+
+    def to_json(self) -> str:
+        """Everything, as JSON text, for the store."""
+        return json.dumps(self, default=_plain, sort_keys=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    return {key: getattr(value, key) for key in value.__dataclass_fields__}
+
+
+def baseline_from_json(text: str) -> Baseline:
+    """Inverse of `Baseline.to_json`."""
+    raw = json.loads(text)
+    raw["window"] = Window(**raw["window"])
+    for key in ("ranks", "mean_outcome", "mean_reward"):
+        raw[key] = np.array(raw[key], float)
+    if raw["expects"]:
+        cohorts = {int(code): _curve(curve) for code, curve in raw["expects"]["cohorts"].items()}
+        raw["expects"] = Calibrator(_curve(raw["expects"]["pooled"]), cohorts)
+    return Baseline(**raw)
+
+
+def _curve(raw: Mapping[str, Any]) -> Curve:
+    return Curve(np.array(raw["rewards"]), np.array(raw["values"]), np.array(raw["support"]), raw["blocks"])
+
+
+def find_window(frame: pd.DataFrame, settings: Settings, first: str | None) -> Window:
+    """The reference window of all items. `first`: the checkpoint to take when the settings name none.
+
+    Raises ReferenceMissing if the named checkpoint never served.
+    """
+    wanted = settings.reference
+    if wanted.from_ and wanted.until:
+        start, end = (round(moment.timestamp() * 1e6) for moment in (wanted.from_, wanted.until))
+        return Window(None, start, end, False)
+    name = wanted.checkpoint or first
+    mine = frame[frame["checkpoint"] == name]
+    if name is None or not len(mine):
+        raise ReferenceMissing(
+            f"no matured production response of the reference checkpoint {name!r}" if name else "no checkpoint yet"
+        )
+    start, end = int(mine["time_us"].min()), int(mine["time_us"].max()) + 1
+    others = frame["time_us"][(frame["checkpoint"] != name) & (frame["time_us"] >= start)]
+    labelled = mine[mine["outcome"].notna()].drop_duplicates("unit")["time_us"].sort_values()
+    if len(labelled) >= LABELLED_UNITS and len(others):
+        end = max(int(others.min()), int(labelled.iloc[LABELLED_UNITS - 1]) + 1)
+    return Window(name, start, end, wanted.checkpoint is None)
+
+
+def fit_baseline(frame: pd.DataFrame, window: Window, settings: Settings, revision: str | None) -> Baseline:
+    """Fit on the reference items of `frame`. Raises ReferenceMissing without an item that has an outcome."""
+    items = frame[window.roles(frame) == "reference"].reset_index(drop=True)
+    labelled = items["outcome"].notna().to_numpy()
+    if not labelled.any():
+        raise ReferenceMissing(f"no reference item has an outcome {settings.outcome.metric!r} yet")
+    raw = items["reward"].to_numpy(float)
+    known = raw[~np.isnan(raw)]
+    as_is = settings.reward.label == "thumbs" or bool(np.isin(known, (0.0, 1.0)).all())
+    ranks = np.zeros(0) if as_is or settings.reward.range else np.sort(known)
+    labels = cohort_labels(items, settings.cohorts)
+    cohorts = _known_cohorts(labels[labelled])
+    draft = Baseline(
+        window=window,
+        version="",
+        units=items["unit"].nunique(),
+        labelled=items["unit"][labelled].nunique(),
+        revision=revision,
+        as_is=as_is,
+        ranks=ranks,
+        cohorts=cohorts,
+        traffic={},
+        small={},
+        expects=None,
+        mean_outcome=np.zeros(0),
+        mean_reward=np.zeros(0),
+        split=0.0,
+        gain=0.0,
+        reverse=0.0,
+        overdispersion=1.0,
+    )
+    rewards, codes = draft.mapped(raw, settings.reward.range), draft.codes(labels)
+    outcomes = items["outcome"].to_numpy(float)
+    both = labelled & ~np.isnan(rewards)
+    traffic, small = _traffic(items[labelled], settings.cohorts)
+    fitted = {
+        "traffic": traffic,
+        "small": small,
+        "expects": fit_calibrator(rewards[both], outcomes[both], codes[both]) if both.any() else None,
+        "mean_outcome": _cohort_means(outcomes, codes, len(cohorts)),
+        "mean_reward": _cohort_means(rewards, codes, len(cohorts)),
+        "split": float(np.nanmean(outcomes)),
+        "gain": slope(rewards[both], outcomes[both], codes[both]) if both.any() else 0.0,
+        "reverse": slope(outcomes[both], rewards[both], codes[both]) if both.any() else 0.0,
+        "overdispersion": _overdispersion(outcomes[labelled], items["day"].to_numpy()[labelled]),
+    }
+    frozen = Baseline(**{**draft.__dict__, **fitted})
+    return Baseline(**{**frozen.__dict__, "version": _version(frozen, settings)})
+
+
+def cohort_labels(frame: pd.DataFrame, keys: tuple[str, ...]) -> pd.Series:
+    """One label an item: the values of the configured keys, as JSON; "" when no key is configured."""
+    if not keys:
+        return pd.Series("", index=frame.index, dtype=object)
+    parsed = cohort_values(frame, keys)
+    return pd.Series(list(map(json.dumps, zip(*(parsed[key] for key in keys), strict=True))), index=frame.index)
+
+
+def cohort_values(frame: pd.DataFrame, keys: tuple[str, ...]) -> dict[str, list[str | None]]:
+    """Value of each configured cohort key, one list a key; None where the item has none."""
+    cache: dict[object, dict[str, str]] = {}
+    texts = frame["cohort"].tolist()
+    for text in set(texts):
+        cache[text] = json.loads(text) if isinstance(text, str) else {}
+    return {key: [cache[text].get(key) for text in texts] for key in keys}
+
+
+def _known_cohorts(labels: pd.Series) -> dict[str, int]:
+    counts = labels.value_counts()
+    return {str(label): code for code, label in enumerate(sorted(counts.index[counts >= COHORT_UNITS]))}
+
+
+def _cohort_means(values: Array, codes: Codes, cohorts: int) -> Array:
+    """Mean of each cohort shrunk to the pooled mean, which stands last so that code -1 finds it. NaN is left out."""
+    known = ~np.isnan(values)
+    pooled = float(values[known].mean()) if known.any() else np.nan
+    mine = codes[known] >= 0
+    counts = np.bincount(codes[known][mine], minlength=cohorts)[:cohorts]
+    totals = np.bincount(codes[known][mine], values[known][mine], minlength=cohorts)[:cohorts]
+    return np.append((totals + SHRINKAGE * pooled) / (counts + SHRINKAGE), pooled)
+
+
+def _traffic(items: pd.DataFrame, keys: tuple[str, ...]) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
+    traffic: dict[str, dict[str, float]] = {}
+    small: dict[str, int] = {}
+    for key, values in cohort_values(items, keys).items():
+        counts = pd.Series(values, dtype=object).value_counts()
+        enough = counts[counts >= COHORT_UNITS].sort_index().sort_values(ascending=False, kind="stable")[:MOST_SLICES]
+        traffic[key] = {str(value): float(count / len(items)) for value, count in enough.items()}
+        small[key] = len(counts) - len(enough)
+    return traffic, small
+
+
+def _overdispersion(outcomes: Array, days: NDArray[np.int64]) -> float:
+    """How much more weekly mean outcomes vary than independent units would; 1 unless the excess is clear (1%)."""
+    mean, variance = outcomes.mean(), outcomes.var()
+    _, index, counts = np.unique(days // 7, return_inverse=True, return_counts=True)
+    if not variance > 0 or counts.size < 2:
+        return 1.0
+    squared = (np.bincount(index, outcomes - mean) ** 2 / counts / variance).sum()
+    excess = float(squared / (counts.size - 1))
+    return excess if squared > stats.chi2.ppf(0.99, counts.size - 1) else 1.0
+
+
+def _version(baseline: Baseline, settings: Settings) -> str:
+    told = settings.model_dump_json(include={"reward", "outcome", "cohorts", "unit"}) + baseline.to_json()
+    return hashlib.blake2b(told.encode(), digest_size=6).hexdigest()

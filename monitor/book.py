@@ -1,0 +1,111 @@
+"""What does the detector need to remember of each series and day? Sums that merge: nothing about single people."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.check import Measurement, Slice
+from monitor.snapshot import slice_name
+from monitor.statistics.detector import BETS, daily_log_sums, usable_bets
+
+Array = NDArray[np.float64]
+
+SE_QUANTILE = 1.645  # one-sided 95%: with this allowance the null holds for 95% of reference draws
+FIELDS = 3 + BETS.size  # n, total, squares, then one log sum a bet
+
+
+class SeriesKey(NamedTuple):
+    """A series: which check, which score, which slice."""
+
+    check: str
+    series: str
+    slice: str
+
+
+@dataclass(frozen=True)
+class SeriesInfo:
+    """What stays fixed of a series while its baseline does."""
+
+    slice: Slice
+    tolerance: float
+    allowance: float
+    baseline_error: float
+    baseline_units: int
+    needs: str
+
+
+@dataclass
+class SeriesBook:
+    """Daily sums of every series from `first_day` on.
+
+    cells: shape (days, series, 3 + bets): n, total, squares and the log sums; zeros on a day without units (-inf
+    where a bet is left out). Adding days of two books adds their cells.
+    """
+
+    first_day: int
+    keys: list[SeriesKey] = field(default_factory=list)
+    info: dict[SeriesKey, SeriesInfo] = field(default_factory=dict)
+    cells: Array = field(default_factory=lambda: np.zeros((0, 0, FIELDS)))
+
+    @property
+    def days(self) -> int:
+        """How many days the book spans."""
+        return int(self.cells.shape[0])
+
+    def write(self, measured: Iterable[tuple[str, Measurement]], material_harm: float, since: int, until: int) -> None:
+        """Replace days [since, until) by these measurements; series not measured keep nothing in those days."""
+        measured = [(name, m) for name, m in measured if not m.exact]
+        for name, measurement in measured:
+            self._know(name, measurement, material_harm)
+        self._stretch(until)
+        self.cells[since - self.first_day :] = self._empty(until - since)
+        position = {key: column for column, key in enumerate(self.keys)}
+        for name, measurement in measured:
+            key = SeriesKey(name, measurement.series, slice_name(measurement.slice))
+            inside = (measurement.days >= since) & (measurement.days < until)
+            effects, days = measurement.effects[inside], measurement.days[inside]
+            distinct, logs = daily_log_sums(effects, days, self.info[key].allowance)
+            index = np.searchsorted(distinct, days)
+            column = self.cells[distinct - self.first_day, position[key]]
+            column[:, 0] = np.bincount(index, minlength=distinct.size)
+            column[:, 1] = np.bincount(index, effects, distinct.size)
+            column[:, 2] = np.bincount(index, effects**2, distinct.size)
+            column[:, 3:] = logs
+            self.cells[distinct - self.first_day, position[key]] = column
+
+    def sums(self, key: SeriesKey, since: int | None = None) -> tuple[int, float, float]:
+        """n, total and squares of a series from day `since` on (all days, if None)."""
+        column = self.keys.index(key) if key in self.info else None
+        if column is None:
+            return 0, 0.0, 0.0
+        start = max((since or self.first_day) - self.first_day, 0)
+        n, total, squares = self.cells[start:, column, :3].sum(axis=0)
+        return int(n), float(total), float(squares)
+
+    def _know(self, name: str, measured: Measurement, material_harm: float) -> None:
+        key = SeriesKey(name, measured.series, slice_name(measured.slice))
+        if key not in self.info:
+            self.keys.append(key)
+        allowance = material_harm + SE_QUANTILE * measured.baseline_error + measured.baseline_bias
+        self.info[key] = SeriesInfo(
+            slice=dict(measured.slice),
+            tolerance=measured.tolerance,
+            allowance=min(allowance, 1.0),
+            baseline_error=measured.baseline_error,
+            baseline_units=measured.baseline_units,
+            needs=measured.needs,
+        )
+
+    def _stretch(self, until: int) -> None:
+        grown = self._empty(max(until - self.first_day, self.days))
+        grown[: self.days, : self.cells.shape[1]] = self.cells
+        self.cells = grown
+
+    def _empty(self, days: int) -> Array:
+        cells = np.zeros((days, len(self.keys), FIELDS))
+        for column, key in enumerate(self.keys):
+            cells[:, column, 3:] = np.where(usable_bets(self.info[key].allowance), 0.0, -np.inf)
+        return cells

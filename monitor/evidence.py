@@ -1,0 +1,143 @@
+"""How strong is the evidence on each day? The detector walked over the book, slice by slice."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.book import SeriesBook, SeriesKey
+from monitor.statistics.detector import BETS, COMPANION_FLOOR, DetectorState, advance, known_start, mixture, usable_bets
+from monitor.statistics.family import series_weight, slice_weights
+
+Array = NDArray[np.float64]
+
+ASSOCIATION = "A3"  # alone it raises at most a ticket
+KNOWN_START = {"warning": 1 / 0.05, "page": 1 / 0.005}  # 1 / alpha: chance of ever crossing under the null
+
+
+@dataclass(frozen=True)
+class Path:
+    """Evidence of one slice, day by day. Arrays over the book's days; `series` shape (days, members).
+
+    members: the slice's weighted series. total: log of the summed statistic. firm: the same without the association
+    series. backed: log of the largest companion e-CUSUM, without which no crossing counts. known: log e-value of the
+    known start, -inf throughout when it was not asked for.
+    """
+
+    slice: str
+    members: tuple[SeriesKey, ...]
+    series: Array
+    total: Array
+    firm: Array
+    backed: Array
+    known: Array
+
+    def level(self, day: int, thresholds: Mapping[str, float]) -> tuple[str, str] | None:
+        """The severest threshold crossed at the close of a day, and the rule that says so; None if there is none."""
+        backed = self.backed[day] >= np.log(COMPANION_FLOOR)
+        for severity in sorted(thresholds, key=lambda name: -thresholds[name]):
+            statistic = self.total[day] if severity == "ticket" else self.firm[day]
+            if backed and statistic >= np.log(thresholds[severity]):
+                return severity, "restarting"
+            if severity in KNOWN_START and self.known[day] >= np.log(KNOWN_START[severity]):
+                return severity, "known start"
+        return None
+
+    def shares(self, day: int) -> dict[str, float]:
+        """Share of the statistic that each score contributes on a day."""
+        logs = self.series[day]
+        weights = np.exp(logs - logs.max()) if np.isfinite(logs.max()) else np.ones(logs.size)
+        return {key.series: float(w) for key, w in zip(self.members, weights / weights.sum(), strict=True)}
+
+    def leader(self, day: int) -> SeriesKey:
+        """The series with the most evidence on a day: it names the alert."""
+        return self.members[int(np.argmax(self.series[day]))]
+
+
+def family_weights(book: SeriesBook, traffic: Mapping[str, float]) -> dict[SeriesKey, float]:
+    """Restart mass a day of every series. traffic: share of reference traffic of each slice name."""
+    masses = slice_weights(traffic)
+    weights = {}
+    for key in book.keys:
+        mass = None if key.slice == "" else masses.get(key.slice, 0.0)
+        weight = series_weight(key.series, mass) if key.check.startswith("reward_outcome") else 0.0
+        if weight > 0:
+            weights[key] = weight
+    return weights
+
+
+def walk(
+    book: SeriesBook, weights: Mapping[SeriesKey, float], resets: Mapping[str, Iterable[int]], replayed: bool
+) -> list[Path]:
+    """Walk the detector over every day of the book; one path a slice, all traffic first.
+
+    resets: slice -> days at whose start its evidence was set to nothing, because a decision was recorded.
+    replayed: also compute the known start, which a finite replay reports.
+    """
+    keys = [key for key in book.keys if key in weights]
+    columns = [book.keys.index(key) for key in keys]
+    logs = book.cells[:, columns, 3:]
+    log_mass = np.log([weights[key] for key in keys])
+    series, companion = _run(logs, log_mass, _reset_rows(keys, resets, book))
+    known = known_start(logs, np.array([weights[key] for key in keys])) if replayed else np.full(series.shape, -np.inf)
+    slices = dict.fromkeys(key.slice for key in keys)
+    return [_path(name, keys, series, companion, known) for name in slices]
+
+
+def likely_start(book: SeriesBook, key: SeriesKey, day: int) -> tuple[int, float]:
+    """(index of the day on which the companion of the heaviest bet last left its floor, that bet)."""
+    logs = book.cells[: day + 1, book.keys.index(key), 3:]
+    usable = usable_bets(book.info[key].allowance)
+    level, start = np.zeros(BETS.size), np.zeros(BETS.size, int)
+    for index, row in enumerate(logs):
+        start = np.where(level <= 0, index, start)
+        level = np.maximum(level, 0.0) + row
+    bet = int(np.argmax(np.where(usable, level, -np.inf)))
+    return int(start[bet]), float(BETS[bet])
+
+
+def _run(logs: Array, log_mass: Array, resets: Mapping[int, NDArray[np.bool_]]) -> tuple[Array, Array]:
+    days, count = logs.shape[:2]
+    state = DetectorState.start(count)
+    series, companion = np.empty((days, count)), np.empty((days, count))
+    for day in range(days):
+        if day in resets:
+            state.restarting[resets[day]] = -np.inf
+            state.companion[resets[day]] = 0.0
+        state = advance(state, logs[day], log_mass)
+        series[day], companion[day] = mixture(state.restarting), mixture(state.companion)
+    return series, companion
+
+
+def _reset_rows(
+    keys: list[SeriesKey], resets: Mapping[str, Iterable[int]], book: SeriesBook
+) -> dict[int, NDArray[np.bool_]]:
+    rows: dict[int, NDArray[np.bool_]] = {}
+    for name, days in resets.items():
+        for day in days:
+            mine = np.array([key.slice == name for key in keys])
+            rows[day - book.first_day] = rows.get(day - book.first_day, np.zeros(len(keys), bool)) | mine
+    return rows
+
+
+def _path(name: str, keys: list[SeriesKey], series: Array, companion: Array, known: Array) -> Path:
+    mine = [index for index, key in enumerate(keys) if key.slice == name]
+    firm = [index for index in mine if keys[index].series != ASSOCIATION]
+    return Path(
+        slice=name,
+        members=tuple(keys[index] for index in mine),
+        series=series[:, mine],
+        total=_log_sum(series[:, mine]),
+        firm=_log_sum(series[:, firm]),
+        backed=companion[:, mine].max(axis=1),
+        known=_log_sum(known[:, firm]),
+    )
+
+
+def _log_sum(logs: Array) -> Array:
+    peak = logs.max(axis=1)
+    safe = np.where(np.isfinite(peak), peak, 0.0)
+    with np.errstate(divide="ignore"):
+        result: Array = np.log(np.exp(logs - safe[:, None]).sum(axis=1)) + safe
+    return result

@@ -1,0 +1,267 @@
+"""Which production answers count, with what reward and outcome, and on which day did each mature?
+
+An item is what one outcome speaks of: a response, a conversation (under its last response) or a user's horizon. It
+matures a fixed horizon after its last response and sees only what had happened by then, so that its reward, outcome
+and day never depend on when events arrived. Ties in time are broken by content, never by order of arrival.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Engine, text
+
+from monitor.settings import Settings
+
+DAY_US = 86_400_000_000
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+RESPONSES = """
+    SELECT response_id, checkpoint, time_us, conversation_id, user_id, cohort FROM response
+    WHERE environment = 'production' AND time_us < :until AND {since}
+"""
+SINCE = {
+    "response_id": "time_us >= :since",
+    "conversation_id": "(time_us >= :since OR conversation_id IN"
+    " (SELECT conversation_id FROM response WHERE time_us >= :since))",
+    "user_id": "time_us >= :since - :horizon",
+}
+OF_THOSE = "response_id IN (SELECT response_id FROM response WHERE time_us >= :early)"
+FEEDBACK = """
+    SELECT response_id, actor_id, time_us, value, scale_low, scale_high FROM feedback
+    WHERE purpose = 'reward' AND signal = :name AND value IS NOT NULL AND time_us < :until AND {since}
+"""
+SCORES = """
+    SELECT response_id, revision, time_us, value FROM score WHERE scorer = :name AND time_us < :until AND {since}
+"""
+OUTCOMES = """
+    SELECT {key} AS subject, time_us, value FROM outcome
+    WHERE metric = :metric AND {key} IS NOT NULL AND COALESCE(method, '') <> 'model' AND time_us < :until AND {since}
+"""
+KEYS = """
+    SELECT COUNT(response_id) AS response_id, COUNT(conversation_id) AS conversation_id, COUNT(user_id) AS user_id,
+           SUM(CASE WHEN method = 'model' THEN 1 ELSE 0 END) AS by_model
+    FROM outcome WHERE metric = :metric AND time_us < :until
+"""
+
+
+@dataclass(frozen=True)
+class Items:
+    """Matured items and what a reader must know about those that are not here.
+
+    frame columns: response_id (the item's last response), unit (what counts as one independent unit), user, checkpoint, cohort (JSON object or null),
+    time_us (last response), day (of maturity, since 1970-01-01), reward (raw, NaN if none in time), outcome (0..1 and
+    plus is better, NaN if missing), unscoreable (a scorer answered without a number).
+    counts: pending, outside_range, other_keys, by_model, other_revisions.
+    """
+
+    frame: pd.DataFrame
+    counts: Mapping[str, int]
+    revision: str | None = None
+
+
+def day_of(moment: dt.datetime) -> int:
+    """Days from 1970-01-01 to the UTC day of a moment."""
+    return (moment - EPOCH) // dt.timedelta(days=1)
+
+
+def date_of(day: int) -> dt.date:
+    """The calendar date of a day number."""
+    return (EPOCH + dt.timedelta(days=int(day))).date()
+
+
+def microseconds(moment: dt.datetime) -> int:
+    """Microseconds from 1970-01-01 UTC."""
+    return (moment - EPOCH) // dt.timedelta(microseconds=1)
+
+
+def load_items(
+    engine: Engine, settings: Settings, as_of: dt.datetime, since_us: int = 0, revision: str | None = None
+) -> Items:
+    """Read every item whose last response is at or after `since_us` and whose day of maturity closed before `as_of`.
+
+    revision: the scorer revision to use; None takes the one that scored most.
+    """
+    horizon = settings.outcome.horizon // dt.timedelta(microseconds=1)
+    close = day_of(as_of)
+    query = _Query(engine, {"until": close * DAY_US, "since": since_us, "horizon": horizon})
+    query.parameters["metric"] = settings.outcome.metric
+    key, counts = _subject_key(query)
+    responses = _responses(query, key)
+    items = _subjects(responses, key, settings.unit, horizon)
+    counts["pending"] = int((items["day"] >= close).sum())
+    items = items[items["day"] < close]
+    rewards, revision = _rewards(query, responses, settings, revision, counts)
+    items = _with_rewards(items, responses, rewards, key, horizon)
+    items = _with_outcomes(items, query, key, settings, counts)
+    items = items[items["time_us"] >= since_us]
+    columns = [
+        "response_id",
+        "unit",
+        "user",
+        "checkpoint",
+        "cohort",
+        "time_us",
+        "day",
+        "reward",
+        "outcome",
+        "unscoreable",
+    ]
+    ordered = items[columns].sort_values(["day", "time_us", "unit", "checkpoint"], ignore_index=True, kind="stable")
+    return Items(ordered, counts, revision)
+
+
+class _Query:
+    """A read-only look at the store with the window's bounds at hand."""
+
+    def __init__(self, engine: Engine, parameters: dict[str, Any]) -> None:
+        self.engine, self.parameters = engine, parameters
+
+    def read(self, statement: str, **more: Any) -> pd.DataFrame:
+        with self.engine.connect() as connection:
+            return pd.read_sql_query(text(statement), connection, params={**self.parameters, **more})
+
+    @property
+    def whole(self) -> bool:
+        return bool(self.parameters["since"] <= 0)
+
+    def of_those(self) -> str:
+        """Condition that keeps rows of the window's responses; conversations and users reach back further."""
+        return "1 = 1" if self.whole else OF_THOSE
+
+
+def _subject_key(query: _Query) -> tuple[str, dict[str, int]]:
+    row = query.read(KEYS).iloc[0]
+    known = {key: int(row[key]) for key in ("response_id", "conversation_id", "user_id")}
+    key = max(known, key=lambda name: known[name])
+    by_model = int(row["by_model"] or 0)
+    return key, {"other_keys": sum(known.values()) - known[key], "by_model": by_model, "outside_range": 0}
+
+
+def _responses(query: _Query, key: str) -> pd.DataFrame:
+    frame = query.read(RESPONSES.format(since="1 = 1" if query.whole else SINCE[key]))
+    query.parameters["early"] = int(frame["time_us"].min()) if len(frame) else 0
+    frame = frame.sort_values(["time_us", "checkpoint", "user_id", "conversation_id", "cohort"], kind="stable")
+    return frame.drop_duplicates("response_id", ignore_index=True)
+
+
+def _subjects(responses: pd.DataFrame, key: str, unit: str, horizon: int) -> pd.DataFrame:
+    """One row an item, with `subject` (what an outcome names) and the time by which everything must have happened."""
+    frame = responses.copy()
+    frame["subject"] = frame[key]
+    frame = frame[frame["subject"].notna()]
+    if key == "user_id":
+        frame = _last_of_each(frame.assign(window=_user_window(frame["user_id"], frame["time_us"], horizon)), horizon)
+        frame["due"] = (frame["window"] + 1) * horizon - _user_offset(frame["user_id"], horizon)
+    else:
+        frame = frame.sort_values(["time_us", "response_id"], kind="stable")
+        frame = frame.drop_duplicates("subject", keep="last")
+        frame["window"] = 0
+        frame["due"] = frame["time_us"] + horizon
+    frame["day"] = frame["due"] // DAY_US
+    frame["user"] = frame["user_id"].astype(object).where(frame["user_id"].notna(), None)
+    frame["unit"] = _unit(frame, unit)
+    return frame
+
+
+def _user_offset(users: pd.Series, horizon: int) -> "pd.Series[int]":
+    """Each user's windows start on a day of their own, so that not all mature at once."""
+    hashed = pd.util.hash_pandas_object(users.astype(object), index=False).to_numpy()
+    days = max(horizon // DAY_US, 1)
+    return pd.Series((hashed % np.uint64(days)).astype("int64") * DAY_US, index=users.index)
+
+
+def _user_window(users: pd.Series, times: pd.Series, horizon: int) -> "pd.Series[int]":
+    return (times + _user_offset(users, horizon)) // horizon
+
+
+def _last_of_each(frame: pd.DataFrame, horizon: int) -> pd.DataFrame:
+    """One row per user and window, under the checkpoint that served most of the user's responses in it."""
+    served = frame.groupby(["subject", "window", "checkpoint"], sort=True).size().reset_index(name="served")
+    served = served.sort_values(["served", "checkpoint"], ascending=[False, True], kind="stable")
+    most = served.drop_duplicates(["subject", "window"])[["subject", "window", "checkpoint"]]
+    last = frame.sort_values(["time_us", "response_id"], kind="stable").drop_duplicates(
+        ["subject", "window"], keep="last"
+    )
+    return last.drop(columns="checkpoint").merge(most, on=["subject", "window"])
+
+
+def _unit(frame: pd.DataFrame, unit: str) -> "pd.Series[Any]":
+    alone = "r:" + frame["response_id"].astype(object)
+    if unit == "conversation":
+        named = "c:" + frame["conversation_id"].astype(object)
+        return named.where(frame["conversation_id"].notna(), alone)
+    if unit == "user-day":
+        named = "u:" + frame["user_id"].astype(object) + "@" + frame["day"].astype(str).astype(object)
+        return named.where(frame["user_id"].notna(), alone)
+    return alone
+
+
+def _rewards(
+    query: _Query, responses: pd.DataFrame, settings: Settings, revision: str | None, counts: dict[str, int]
+) -> tuple[pd.DataFrame, str | None]:
+    """One row per response and reaction: response_id, by (who), time_us, reward (raw; NaN when unscoreable)."""
+    if settings.reward.scorer is None:
+        frame = query.read(FEEDBACK.format(since=query.of_those()), name=settings.reward.signal or "thumbs")
+        frame["reward"] = frame["value"].astype(float) if settings.reward.range else _on_scale(frame)
+        return frame.rename(columns={"actor_id": "by"})[["response_id", "by", "time_us", "reward"]], None
+    frame = query.read(SCORES.format(since=query.of_those()), name=settings.reward.scorer)
+    known = frame["revision"].fillna("")
+    if revision is None and len(frame):
+        revision = str(known.value_counts(sort=True).sort_index().idxmax())
+    counts["other_revisions"] = int((known != revision).sum())
+    frame = frame[known == revision].assign(by="")
+    return frame.rename(columns={"value": "reward"})[["response_id", "by", "time_us", "reward"]], revision
+
+
+def _on_scale(ratings: pd.DataFrame) -> "pd.Series[float]":
+    """Ratings given on different scales, made comparable: 0 at the low end, 1 at the high end."""
+    low = ratings["scale_low"].astype(float)
+    share = (ratings["value"].astype(float) - low) / (ratings["scale_high"].astype(float) - low)
+    return share.where(share.notna(), ratings["value"].astype(float))
+
+
+def _with_rewards(
+    items: pd.DataFrame, responses: pd.DataFrame, rewards: pd.DataFrame, key: str, horizon: int
+) -> pd.DataFrame:
+    """Latest reaction of each actor by the item's due time, averaged over actors, then over the item's responses."""
+    members = responses[["response_id", key, "time_us"]].rename(columns={"time_us": "answered_us"})
+    members["subject"] = responses[key]
+    due = items[["subject", "window", "due"]]
+    members = members[["response_id", "subject", "answered_us"]].merge(due, on="subject")
+    joined = rewards.merge(members, on="response_id")
+    joined = joined[joined["time_us"] <= joined["due"]]
+    if key == "user_id":
+        joined = joined[joined["answered_us"].between(joined["due"] - horizon, joined["due"], inclusive="left")]
+    joined = joined.sort_values(["time_us", "reward"], kind="stable")
+    joined = joined.drop_duplicates(["subject", "window", "response_id", "by"], keep="last")
+    per_response = joined.groupby(["subject", "window", "response_id"], sort=False)["reward"].mean()
+    grouped = per_response.groupby(level=["subject", "window"], sort=False)
+    result = pd.DataFrame({"reward": grouped.mean(), "answers": grouped.size()}).reset_index()
+    items = items.merge(result, on=["subject", "window"], how="left")
+    items["unscoreable"] = items["answers"].notna() & items["reward"].isna()
+    return items
+
+
+def _with_outcomes(
+    items: pd.DataFrame, query: _Query, key: str, settings: Settings, counts: dict[str, int]
+) -> pd.DataFrame:
+    since = "1 = 1" if query.whole or key != "response_id" else OF_THOSE
+    found = query.read(OUTCOMES.format(key=key, since=since))
+    low, high = settings.outcome.range
+    inside = found["value"].between(low, high)
+    counts["outside_range"] = int((~inside).sum())
+    found = found[inside].merge(items[["subject", "window", "due"]], on="subject")
+    found = found[found["time_us"] <= found["due"]]
+    if key == "user_id":
+        found = found[found["time_us"] > found["due"] - query.parameters["horizon"]]
+    found = found.sort_values(["time_us", "value"], kind="stable").drop_duplicates(["subject", "window"], keep="last")
+    items = items.merge(found[["subject", "window", "value"]], on=["subject", "window"], how="left")
+    share = (items["value"].astype(float) - low) / (high - low)
+    if settings.outcome.missing is False:
+        share = share.fillna(min(max(-low / (high - low), 0.0), 1.0))
+    items["outcome"] = share if settings.outcome.higher_is_better else 1 - share
+    return items

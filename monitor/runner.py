@@ -1,0 +1,65 @@
+"""What did the checks measure, and which of them broke?"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from monitor.check import Check, Finding, Interval, Measurement, Verdict
+from monitor.snapshot import Snapshot
+from monitor.statistics.intervals import mean_interval
+
+log = logging.getLogger(__name__)
+
+PRODUCTION_USES = frozenset({"production", "checkpoint"})
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Measurements by check name, and the findings of checks that raised."""
+
+    measurements: list[tuple[str, Measurement]]
+    errors: list[Finding]
+
+
+def run_checks(checks: Iterable[Check], snapshot: Snapshot) -> Measured:
+    """Run every check that watches production. One that raises becomes an ERROR finding; the others still run."""
+    measured = Measured([], [])
+    for item in checks:
+        if item.on & PRODUCTION_USES:
+            try:
+                found = item.measure(snapshot, snapshot.settings.checks.get(item.name, {}))
+            except Exception as fault:  # the one place where a broken check is caught: it must not stop the others
+                log.exception("check %s broke", item.name)
+                measured.errors.append(broken(item.name, fault))
+            else:
+                measured.measurements.extend((item.name, measurement) for measurement in found)
+    return measured
+
+
+def broken(name: str, fault: Exception) -> Finding:
+    """The ERROR finding of a check that raised."""
+    told = f"the check broke: {type(fault).__name__}: {fault}"
+    return Finding(name, {}, Verdict.ERROR, Interval(), 0.0, 0, told)
+
+
+def census(name: str, measurement: Measurement) -> Finding:
+    """The finding of an exact measurement: every member was looked at, so the share is the truth."""
+    n = int(measurement.effects.size)
+    if n == 0:
+        nothing = f"no data: needs {measurement.needs}"
+        return Finding(name, measurement.slice, Verdict.INCONCLUSIVE, Interval(), measurement.tolerance, 0, nothing)
+    share = float(measurement.effects.mean())
+    verdict = Verdict.PASS if share <= measurement.tolerance else Verdict.FAIL
+    told = f"{int(round(share * n))} of {n}"
+    return Finding(name, measurement.slice, verdict, Interval(share, share, share), measurement.tolerance, n, told)
+
+
+def judged(n: int, total: float, squares: float, tolerance: float) -> tuple[Verdict, Interval]:
+    """Verdict and 95% interval of sums against a tolerance; without a unit INCONCLUSIVE."""
+    if n == 0:
+        return Verdict.INCONCLUSIVE, Interval()
+    value, low, high = mean_interval(n, total, squares)
+    interval = Interval(value, low, high)
+    if high <= tolerance:
+        return Verdict.PASS, interval
+    return (Verdict.FAIL if low > tolerance else Verdict.INCONCLUSIVE), interval

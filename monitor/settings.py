@@ -1,0 +1,218 @@
+"""What does the user want watched? One `reward-drift.yaml`, checked whole before anything starts."""
+
+import datetime as dt
+import difflib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+UNITS_OF_TIME = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message lists every problem with file, line, key and the nearest valid key."""
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", value.strip())):
+        return dt.timedelta(seconds=float(match[1]) * UNITS_OF_TIME[match[2]])
+    if isinstance(value, dt.timedelta):
+        return value
+    raise ValueError("a duration such as 14d, 12h or 30m")
+
+
+def _midnight(value: object) -> object:
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
+    if isinstance(value, dt.datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=dt.UTC)
+    return value
+
+
+Duration = Annotated[dt.timedelta, BeforeValidator(_duration), Field(gt=dt.timedelta(0))]
+Moment = Annotated[dt.datetime, BeforeValidator(_midnight)]
+Range = tuple[float, float]
+Name = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False)
+
+
+class RewardSettings(Section):
+    """The number the loop optimises: a feedback signal (default thumbs) or the score of a scorer."""
+
+    signal: Literal["thumbs", "rating"] | None = None
+    scorer: Name | None = None
+    range: Range | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "RewardSettings":
+        if self.signal and self.scorer:
+            raise ValueError("name a signal or a scorer, not both")
+        if self.range and not self.range[0] < self.range[1]:
+            raise ValueError("range needs low < high")
+        return self
+
+    @property
+    def label(self) -> str:
+        """How the reward is called in the output."""
+        return self.scorer or self.signal or "thumbs"
+
+
+class OutcomeSettings(Section):
+    """What really happened: one metric, matured at a fixed horizon after the response."""
+
+    metric: Name
+    horizon: Duration = dt.timedelta(days=14)
+    higher_is_better: bool = True
+    range: Range = (0.0, 1.0)
+    missing: Literal["exclude", False] = "exclude"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "OutcomeSettings":
+        if not self.range[0] < self.range[1]:
+            raise ValueError("range needs low < high")
+        return self
+
+
+class ReferenceSettings(Section):
+    """The frozen baseline: a checkpoint, or a window of time. Neither: the first checkpoint."""
+
+    checkpoint: Name | None = None
+    from_: Moment | None = Field(None, alias="from")
+    until: Moment | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "ReferenceSettings":
+        if self.checkpoint and (self.from_ or self.until):
+            raise ValueError("name a checkpoint or from/until, not both")
+        if (self.from_ is None) != (self.until is None):
+            raise ValueError("from and until come together")
+        if self.from_ and self.until and not self.from_ < self.until:
+            raise ValueError("from must be before until")
+        return self
+
+
+class JudgeSettings(Section):
+    """Names of judges: the watched ones, the teacher, the human."""
+
+    watched: tuple[Name, ...] = ()
+    teacher: Name | None = None
+    human: Name | None = None
+
+
+class GateSettings(Section):
+    """Checks without which the gate cannot say GO."""
+
+    required: tuple[Name, ...] = ()
+
+
+class AlertSettings(Section):
+    """Mean time to a false alert over the whole family of series, and the harm nobody would act on."""
+
+    ticket: Duration = dt.timedelta(days=30)
+    warning: Duration = dt.timedelta(days=365)
+    page: Duration = dt.timedelta(days=3650)
+    material_harm: float = Field(0.005, ge=0, lt=0.5)
+
+    @model_validator(mode="after")
+    def _rising(self) -> "AlertSettings":
+        if not self.ticket <= self.warning <= self.page:
+            raise ValueError("ticket, warning and page must not fall")
+        return self
+
+    def days(self) -> dict[str, float]:
+        """Severity -> threshold in days, mildest first."""
+        return {name: getattr(self, name) / dt.timedelta(days=1) for name in ("ticket", "warning", "page")}
+
+
+class LimitSettings(Section):
+    """Bounds on what is read."""
+
+    event_bytes: int = Field(1 << 20, ge=1024, le=64 << 20)
+
+
+class Settings(Section):
+    """All of `reward-drift.yaml`. Every key has a default but `outcome.metric`."""
+
+    loop: Name = "loop"
+    reward: RewardSettings = RewardSettings()
+    outcome: OutcomeSettings
+    reference: ReferenceSettings = ReferenceSettings()
+    cohorts: tuple[Name, ...] = ()
+    unit: Literal["response", "conversation", "user-day"] = "user-day"
+    judges: JudgeSettings = JudgeSettings()
+    gate: GateSettings = GateSettings()
+    checks: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    alerts: AlertSettings = AlertSettings()
+    limits: LimitSettings = LimitSettings()
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check a settings file.
+
+    Raises SettingsError naming file, line, key and cause of every problem at once.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such file; `reward-drift init` writes a commented one") from None
+    except (OSError, UnicodeDecodeError) as fault:
+        raise SettingsError(f"{path}: cannot be read: {fault}") from None
+    return parse_settings(text, str(path))
+
+
+def parse_settings(text: str, name: str = "reward-drift.yaml") -> Settings:
+    """Check the text of a settings file; `name` stands in the messages. Raises SettingsError."""
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as fault:
+        raise SettingsError(f"{name}: not YAML: {' '.join(str(fault).split())}") from None
+    if not isinstance(values, dict):
+        raise SettingsError(f"{name}: must be a mapping with at least `outcome: {{metric: NAME}}`")
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as fault:
+        raise SettingsError("\n".join(_problems(fault, tree, name))) from None
+
+
+def _problems(fault: ValidationError, tree: yaml.Node | None, name: str) -> Iterator[str]:
+    for error in fault.errors():
+        path = tuple(str(part) for part in error["loc"])
+        line = _line_of(tree, path)
+        message = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "extra_forbidden":
+            message = f"unknown key{_nearest(path)}"
+        yield f"{name}:{line}: {'.'.join(path) or 'settings'}: {message}"
+
+
+def _line_of(node: yaml.Node | None, path: tuple[str, ...]) -> int:
+    line = node.start_mark.line + 1 if node else 1
+    for part in path:
+        found = None
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == part), None)
+        if not found:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
+
+
+def _nearest(path: tuple[str, ...]) -> str:
+    section: type[BaseModel] = Settings
+    for part in path[:-1]:
+        found = section.model_fields[part].annotation if part in section.model_fields else None
+        if not (isinstance(found, type) and issubclass(found, BaseModel)):
+            return ""
+        section = found
+    known = [field.alias or key for key, field in section.model_fields.items()]
+    close = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
+    return f"; did you mean `{close[0]}`?" if close else f"; known keys: {', '.join(known)}"

@@ -1,0 +1,211 @@
+"""What do checks see? A read-only, point-in-time view of the store against a frozen baseline."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sqlalchemy import Engine, text
+
+from monitor.baseline import COHORT_UNITS, Baseline, cohort_labels, cohort_values
+from monitor.check import Measurement, Slice
+from monitor.items import Items
+from monitor.settings import Settings
+from monitor.statistics.pairs import disjoint_pairs
+from monitor.statistics.reference_error import reference_error
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+PROVENANCE = """
+    SELECT f.purpose, f.actor_role, f.surface_environment, f.surface_purpose, f.rubric,
+           CASE WHEN s.actor_id IS NULL THEN 0 ELSE 1 END AS by_staff,
+           CASE WHEN r.response_id IS NULL THEN 0 ELSE 1 END AS off_production
+    FROM feedback AS f
+    LEFT JOIN (SELECT DISTINCT actor_id FROM feedback WHERE actor_role IN ('engineer', 'on_call', 'bot')) AS s
+      ON s.actor_id = f.actor_id
+    LEFT JOIN (SELECT DISTINCT response_id FROM response WHERE environment IN ('staging', 'development')) AS r
+      ON r.response_id = f.response_id
+    WHERE f.purpose IN ('curation', 'reward') AND f.time_us < :until
+"""
+
+
+@dataclass(frozen=True)
+class BaselineError:
+    """How wrong the reference itself may be about one series of one slice."""
+
+    error: float
+    bias: float
+    units: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """The items of one slice: all production traffic, one cohort, or one of several arms serving at once.
+
+    Arrays of shape (items,): reward and outcome in 0..1 (NaN unknown), expected = m_g(reward), mean_outcome and
+    mean_reward of the item's cohort, unit and user and cohort codes, day of maturity, role.
+    """
+
+    slice: Slice
+    reward: Array
+    outcome: Array
+    expected: Array
+    mean_outcome: Array
+    mean_reward: Array
+    unit: Codes
+    user: Codes
+    cohort: Codes
+    day: Codes
+    role: NDArray[np.str_]
+    known_errors: dict[str, BaselineError]
+    split: float
+
+    def measure(self, series: str, effects: Array, cells: Array, tolerance: float) -> Measurement:
+        """Average item effects (NaN: not measurable) over each monitored unit; weigh the baseline's own error.
+
+        cells: shape (items,), items that share a fitted baseline value share a number.
+        """
+        units, days, values = unit_means(self.unit, self.day, effects, self.role == "monitored")
+        baseline = self._error(series, lambda: self._reference_error(effects, cells))
+        return self._measurement(series, values, days, baseline, tolerance)
+
+    def measure_pairs(self, series: str, tolerance: float) -> Measurement:
+        """AUC_0 - concordance over disjoint pairs of one success and one failure of the same cohort and day."""
+        values, days = self._concordance("monitored")
+        before, _ = self._concordance("reference")
+        n, hits = before.size, float(before.sum())
+        share = (hits + 1) / (n + 2)
+        fresh = BaselineError(float(np.sqrt(share * (1 - share) / max(n, 1))), 0.0, n)
+        baseline = self._error(series, lambda: fresh)
+        start = self._error(series + ".start", lambda: BaselineError(hits / n if n else 0.5, 0.0, n))
+        return self._measurement(series, start.error - values, days, baseline, tolerance)
+
+    def _measurement(
+        self, series: str, values: Array, days: Codes, baseline: BaselineError, tolerance: float
+    ) -> Measurement:
+        enough = baseline.units >= COHORT_UNITS
+        needs = "" if enough else f"{baseline.units} of {COHORT_UNITS} reference units"
+        return Measurement(
+            slice=self.slice,
+            effects=values if enough else values[:0],
+            days=days if enough else days[:0],
+            tolerance=tolerance,
+            series=series,
+            baseline_error=baseline.error,
+            baseline_bias=baseline.bias,
+            baseline_units=baseline.units,
+            needs=needs,
+        )
+
+    def _error(self, series: str, fresh: Any) -> BaselineError:
+        key = series + "|" + slice_name(self.slice)
+        if key not in self.known_errors:
+            self.known_errors[key] = fresh()
+        return self.known_errors[key]
+
+    def _reference_error(self, effects: Array, cells: Array) -> BaselineError:
+        mine = (self.role == "reference") & ~np.isnan(effects)
+        error, bias, units = reference_error(
+            effects[mine], self.outcome[mine], cells[mine], self.unit[mine], self.user[mine], self.cohort[mine],
+            self.day[mine],
+        )  # fmt: skip
+        return BaselineError(error, bias, units)
+
+    def _concordance(self, role: str) -> tuple[Array, Codes]:
+        mine = (self.role == role) & ~np.isnan(self.outcome) & ~np.isnan(self.reward)
+        units, days, outcome = unit_means(self.unit, self.day, self.outcome, mine)
+        _, _, reward = unit_means(self.unit, self.day, self.reward, mine)
+        cohort = self.cohort[mine][np.unique(self.unit[mine], return_index=True)[1]]
+        return disjoint_pairs(reward, outcome > self.split, cohort, days, units)
+
+
+def unit_means(unit: Codes, day: Codes, values: Array, mine: NDArray[np.bool_]) -> tuple[Codes, Codes, Array]:
+    """Mean of the values of each unit among `mine`, NaN left out: distinct units, their last day, their means."""
+    keep = mine & ~np.isnan(values)
+    units, index = np.unique(unit[keep], return_inverse=True)
+    if not units.size:
+        return units, np.zeros(0, np.int64), np.zeros(0)
+    last = np.full(units.size, np.iinfo(np.int64).min)
+    np.maximum.at(last, index, day[keep])
+    return units, last, np.bincount(index, values[keep]) / np.bincount(index)
+
+
+def slice_name(part: Slice) -> str:
+    """`key=value,...` with keys in alphabetical order; empty for all traffic."""
+    return ",".join(f"{key}={part[key]}" for key in sorted(part))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that checks may know, as of one moment. Never written to."""
+
+    as_of: dt.datetime
+    settings: Settings
+    items: Items
+    baseline: Baseline
+    engine: Engine
+    arms: tuple[str, ...] = ()
+    errors: dict[str, BaselineError] = field(default_factory=dict)
+
+    def parts(self, of: str | None = None) -> Iterator[Part]:
+        """All traffic first, then each cohort value with enough reference units, then each arm of a split traffic.
+
+        of: keep only this checkpoint's monitored items (beside the reference).
+        """
+        columns = self._columns()
+        if of is not None:
+            wanted = (columns["role"] == "reference") | (self.items.frame["checkpoint"] == of).to_numpy(bool)
+            columns = {**columns, "role": np.where(wanted, columns["role"], "before")}
+        yield self._part({}, np.ones(len(self.items.frame), bool), columns)
+        values = cohort_values(self.items.frame, self.settings.cohorts)
+        for key, shares in self.baseline.traffic.items():
+            column = np.array(values[key], dtype=object)
+            for value in shares:
+                yield self._part({key: value}, column == value, columns)
+        checkpoints = self.items.frame["checkpoint"].to_numpy()
+        for arm in self.arms:
+            yield self._part({"checkpoint": arm}, (checkpoints == arm) | (columns["role"] == "reference"), columns)
+
+    def latest(self) -> str | None:
+        """The monitored checkpoint whose traffic began last."""
+        frame = self.items.frame[self.baseline.window.roles(self.items.frame) == "monitored"]
+        began = frame.groupby("checkpoint")["time_us"].min()
+        return None if began.empty else str(began.sort_index().idxmax())
+
+    def provenance(self) -> pd.DataFrame:
+        """Feedback counted as label or reward: what it says of itself, and what the rest of the store says of it.
+
+        Columns: purpose, actor_role, surface_environment, surface_purpose, rubric, by_staff (the same actor is an
+        engineer, on call or a bot elsewhere), off_production (the response came from staging or development).
+        """
+        with self.engine.connect() as connection:
+            until = round(self.as_of.timestamp() * 1e6)
+            return pd.read_sql_query(text(PROVENANCE), connection, params={"until": until})
+
+    def _columns(self) -> Mapping[str, Any]:
+        frame, base = self.items.frame, self.baseline
+        reward = base.mapped(frame["reward"].to_numpy(float), self.settings.reward.range)
+        cohort = base.codes(cohort_labels(frame, self.settings.cohorts))
+        expected = base.expects.expected(reward, cohort) if base.expects else np.full(len(frame), np.nan)
+        unit = pd.factorize(frame["unit"], sort=True)[0].astype(np.int64)
+        user = pd.factorize(frame["user"].astype(object).where(frame["user"].notna(), frame["unit"]), sort=False)[0]
+        return {
+            "reward": reward,
+            "outcome": frame["outcome"].to_numpy(float),
+            "expected": expected,
+            "mean_outcome": base.mean_outcome[cohort],
+            "mean_reward": base.mean_reward[cohort],
+            "unit": unit,
+            "user": user.astype(np.int64),
+            "cohort": cohort,
+            "day": frame["day"].to_numpy(np.int64),
+            "role": base.window.roles(frame),
+        }
+
+    def _part(self, of: Slice, mine: NDArray[np.bool_], columns: Mapping[str, Any]) -> Part:
+        chosen = {name: column[mine] for name, column in columns.items()}
+        return Part(slice=of, known_errors=self.errors, split=self.baseline.split, **chosen)

@@ -1,0 +1,32 @@
+"""How is one false-alert budget shared over many series?
+
+Each series gets a share of the restart mass; all together at most 1 a day. With a common threshold A the expected
+number of false alerts in T days, over all series and under any dependence, is at most T / A (sum of the series' bounds).
+"""
+
+from collections.abc import Mapping
+
+SCORE_WEIGHTS = {"A1": 0.35, "A2": 0.15, "A7": 0.10, "A3": 0.05}  # over all traffic
+SLICE_WEIGHT = 0.15  # shared by cohorts and arms; the rest is kept for judges, voice and evasion
+
+
+def slice_weights(traffic: Mapping[str, float]) -> dict[str, float]:
+    """Mass a day of each slice, in proportion to its share of traffic; they sum to SLICE_WEIGHT, or to 0 without slices.
+
+    >>> {name: round(mass, 3) for name, mass in slice_weights({"tier=free": 0.8, "tier=paid": 0.2}).items()}
+    {'tier=free': 0.12, 'tier=paid': 0.03}
+    """
+    total = sum(traffic.values())
+    return {name: SLICE_WEIGHT * share / total for name, share in traffic.items()} if total > 0 else {}
+
+
+def series_weight(series: str, mass: float | None = None) -> float:
+    """Mass a day of one score's series: of all traffic (mass None), or of a slice that has this mass for all its scores.
+
+    A score without a weight only explains (A4): 0.
+
+    >>> series_weight("A1"), round(series_weight("A1", 0.13), 3), series_weight("A4")
+    (0.35, 0.07, 0.0)
+    """
+    own = SCORE_WEIGHTS.get(series, 0.0)
+    return own if mass is None else own / sum(SCORE_WEIGHTS.values()) * mass
