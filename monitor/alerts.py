@@ -4,6 +4,7 @@ import enum
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from monitor.check import Slice
 
@@ -14,7 +15,6 @@ RULE_VERSION = 1  # part of the fingerprint: a changed rule is another alert
 class Reason(enum.StrEnum):
     """Why a transition happened, or why none did."""
 
-    QUIET = "quiet"  # nothing open, nothing crossed
     FIRED = "fired"  # first crossing of an episode
     RAISED = "raised"  # a severer threshold within the episode
     LATCHED = "latched"  # open, nothing new
@@ -28,6 +28,13 @@ class Crossing:
     severity: str
     rule: str
     day: int
+
+
+class EpisodeKey(NamedTuple):
+    """At most one episode is open for each of these."""
+
+    slice: str
+    check: str
 
 
 @dataclass(frozen=True)
@@ -52,19 +59,17 @@ class Episode:
 
 
 def transition(
-    episode: Episode | None, level: tuple[str, str] | None, day: int, check: str, slice_name: str, part: Slice
-) -> tuple[Episode | None, Reason]:
+    episode: Episode | None, level: tuple[str, str], day: int, check: str, slice_name: str, part: Slice
+) -> tuple[Episode, Reason]:
     """The episode after the close of a day on which `level` (severity, rule) was crossed, and why.
 
     A severity latches: it is told once an episode, and falling evidence resolves nothing.
 
     >>> episode, why = transition(None, ("ticket", "restarting"), 20000, "reward_outcome_decoupling", "", {})
     >>> episode, why = transition(episode, ("page", "restarting"), 20003, "reward_outcome_decoupling", "", {})
-    >>> why.value, episode.severity, transition(episode, None, 20004, "", "", {})[1].value
-    ('raised', 'page', 'latched')
+    >>> why.value, episode.severity
+    ('raised', 'page')
     """
-    if level is None:
-        return episode, Reason.LATCHED if episode else Reason.QUIET
     crossing = Crossing(*level, day)
     if episode is None:
         return Episode(check, slice_name, part, (crossing,)), Reason.FIRED

@@ -86,7 +86,7 @@ class Baseline:
             return np.clip(raw, 0.0, 1.0)
         return mid_ranks(self.ranks, raw)
 
-    def codes(self, labels: pd.Series) -> Codes:
+    def codes(self, labels: "pd.Series[Any]") -> Codes:
         """Cohort labels to codes; -1 for a cohort without values of its own."""
         return np.asarray(labels.map(self.cohorts).fillna(-1), np.int64)
 
@@ -192,24 +192,26 @@ def fit_baseline(frame: pd.DataFrame, window: Window, settings: Settings, revisi
     return Baseline(**{**frozen.__dict__, "version": _version(frozen, settings)})
 
 
-def cohort_labels(frame: pd.DataFrame, keys: tuple[str, ...]) -> pd.Series:
-    """One label an item: the values of the configured keys, as JSON; "" when no key is configured."""
-    if not keys:
-        return pd.Series("", index=frame.index, dtype=object)
-    parsed = cohort_values(frame, keys)
-    return pd.Series(list(map(json.dumps, zip(*(parsed[key] for key in keys), strict=True))), index=frame.index)
+def cohort_labels(frame: pd.DataFrame, keys: tuple[str, ...]) -> "pd.Series[Any]":
+    """One label an item: the values of the configured keys, as JSON; the same for all when no key is configured."""
+    index, parsed = _distinct_cohorts(frame)
+    labels = np.array([json.dumps([cohort.get(key) for key in keys]) for cohort in parsed], dtype=object)
+    return pd.Series(labels[index], index=frame.index, dtype=object)
 
 
-def cohort_values(frame: pd.DataFrame, keys: tuple[str, ...]) -> dict[str, list[str | None]]:
-    """Value of each configured cohort key, one list a key; None where the item has none."""
-    cache: dict[object, dict[str, str]] = {}
-    texts = frame["cohort"].tolist()
-    for text in set(texts):
-        cache[text] = json.loads(text) if isinstance(text, str) else {}
-    return {key: [cache[text].get(key) for text in texts] for key in keys}
+def cohort_values(frame: pd.DataFrame, keys: tuple[str, ...]) -> dict[str, NDArray[np.object_]]:
+    """Value of each configured cohort key, one array a key; None where the item has none."""
+    index, parsed = _distinct_cohorts(frame)
+    return {key: np.array([cohort.get(key) for cohort in parsed], dtype=object)[index] for key in keys}
 
 
-def _known_cohorts(labels: pd.Series) -> dict[str, int]:
+def _distinct_cohorts(frame: pd.DataFrame) -> tuple[Codes, list[dict[str, str]]]:
+    """Each distinct cohort object parsed once, and which one each item has; the last one is the empty cohort."""
+    index, texts = pd.factorize(frame["cohort"])
+    return index, [json.loads(text) for text in texts] + [{}]
+
+
+def _known_cohorts(labels: "pd.Series[Any]") -> dict[str, int]:
     counts = labels.value_counts()
     return {str(label): code for code, label in enumerate(sorted(counts.index[counts >= COHORT_UNITS]))}
 
@@ -228,7 +230,7 @@ def _traffic(items: pd.DataFrame, keys: tuple[str, ...]) -> tuple[dict[str, dict
     traffic: dict[str, dict[str, float]] = {}
     small: dict[str, int] = {}
     for key, values in cohort_values(items, keys).items():
-        counts = pd.Series(values, dtype=object).value_counts()
+        counts = pd.Series(values).value_counts()
         enough = counts[counts >= COHORT_UNITS].sort_index().sort_values(ascending=False, kind="stable")[:MOST_SLICES]
         traffic[key] = {str(value): float(count / len(items)) for value, count in enough.items()}
         small[key] = len(counts) - len(enough)

@@ -50,9 +50,10 @@ class Path:
         weights = np.exp(logs - logs.max()) if np.isfinite(logs.max()) else np.ones(logs.size)
         return {key.series: float(w) for key, w in zip(self.members, weights / weights.sum(), strict=True)}
 
-    def leader(self, day: int) -> SeriesKey:
-        """The series with the most evidence on a day: it names the alert."""
-        return self.members[int(np.argmax(self.series[day]))]
+    def leader(self, day: int, firm: bool) -> SeriesKey:
+        """The series with the most evidence on a day: it names the alert. firm: the association series aside."""
+        eligible = [not firm or key.series != ASSOCIATION for key in self.members]
+        return self.members[int(np.argmax(np.where(eligible, self.series[day], -np.inf)))]
 
 
 def family_weights(book: SeriesBook, traffic: Mapping[str, float]) -> dict[SeriesKey, float]:

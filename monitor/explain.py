@@ -1,15 +1,16 @@
 """What does a page say about an episode? Since when, how sure, which checkpoint, which story, what to read."""
 
 import datetime as dt
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sqlalchemy import bindparam, text
 
 from monitor.alerts import Crossing, Episode
+from monitor.baseline import cohort_values
 from monitor.book import SeriesBook, SeriesKey
 from monitor.check import Interval
 from monitor.evidence import KNOWN_START, Path, likely_start
@@ -49,7 +50,7 @@ def explain(case: Case, episode: Episode) -> list[Alert]:
     """One alert for each severity the episode latched; the story is the same in all, as of the end."""
     path = case.paths[episode.slice_name]
     first = episode.crossings[0].day - case.book.first_day
-    leader = path.leader(first)
+    leader = path.leader(first, firm=episode.check != ASSOCIATION_CHECK)
     start, bet = likely_start(case.book, leader, first)
     frame = _since(case, episode, start + case.book.first_day)
     shares, attribution, leading = _story(case, episode, leader)
@@ -74,11 +75,11 @@ def _alert(
     examples: list[Example],
 ) -> Alert:
     since = start + case.book.first_day
-    checkpoint = _blamed(frame)
+    checkpoint = _blamed(frame[frame["day"] <= crossing.day])
     changes = {name: _change(case, episode, name, since) for name in ("A1", "A2", "A4", leader.series)}
     reward, outcome = changes["A4"], _flipped(changes["A2"])
     n = case.book.sums(_key(episode, "A2", leader), since)[0]
-    alert = Alert(
+    return Alert(
         fingerprint=episode.fingerprint(case.snapshot.settings.loop),
         check=episode.check,
         attribution=attribution,
@@ -97,7 +98,6 @@ def _alert(
         examples=examples,
         state=episode.state,
     )
-    return alert
 
 
 def _evidence(
@@ -194,12 +194,12 @@ def in_slice(frame: pd.DataFrame, part: Mapping[str, str]) -> pd.DataFrame:
         if key == "checkpoint":
             frame = frame[frame["checkpoint"] == value]
         else:
-            frame = frame[[isinstance(c, str) and json.loads(c).get(key) == value for c in frame["cohort"]]]
+            frame = frame[cohort_values(frame, (key,))[key] == value]
     return frame
 
 
 def _blamed(frame: pd.DataFrame) -> str:
-    """The checkpoint that served most units since the likely start; the later one of two equals."""
+    """The checkpoint that served most units; the later one of two equals."""
     if frame.empty:
         return ""
     served = frame.groupby("checkpoint").agg(units=("unit", "nunique"), last=("time_us", "max"))
@@ -213,7 +213,7 @@ def _examples(case: Case, frame: pd.DataFrame, leading: str) -> list[Example]:
     failed = ordered[ordered["outcome"] <= split]
     worst = failed[failed["cohort"] == _worst_cohort(frame)] if len(failed) else failed
     scrambled = frame.iloc[np.argsort(pd.util.hash_pandas_object(frame["response_id"].astype(object), index=False))]
-    picks: dict[str, tuple[str, pd.Series]] = {}
+    picks: dict[str, tuple[str, pd.Series[Any]]] = {}
     for why, rows, count in (
         ("high reward, failed outcome", failed, 3),
         ("worst cohort, failed outcome", worst, 1),
@@ -228,8 +228,8 @@ def _examples(case: Case, frame: pd.DataFrame, leading: str) -> list[Example]:
     return [_example(why, row, texts.get(name, (None, None))) for name, (why, row) in picks.items()]
 
 
-def _example(why: str, row: "pd.Series[object]", texts: tuple[str | None, str | None]) -> Example:
-    reward, outcome = (None if pd.isna(row[name]) else float(row[name]) for name in ("reward", "outcome"))  # type: ignore[arg-type]
+def _example(why: str, row: "pd.Series[Any]", texts: tuple[str | None, str | None]) -> Example:
+    reward, outcome = (None if pd.isna(row[name]) else float(row[name]) for name in ("reward", "outcome"))
     return Example(str(row["response_id"]), str(row["checkpoint"]), why, reward, outcome, *texts)
 
 
@@ -254,8 +254,8 @@ def _message(
     story = f"{name.replace('_', ' ')} (leading: {leading.replace('_', ' ')})" if name != leading else leading
     settings = case.snapshot.settings
     return (
-        f"{settings.loop}{where}: {settings.reward.label} {points(reward)}, {settings.outcome.metric} {points(outcome)} "
-        f"against the reference since the likely start, n={n:,} {settings.unit}s, mostly {checkpoint}: {story}."
+        f"{settings.loop}{where}: {settings.reward.label} {points(reward)}, {settings.outcome.metric} {points(outcome)}"
+        f" against the reference since the likely start, n={n:,} {settings.unit}s, mostly {checkpoint}: {story}."
     )
 
 

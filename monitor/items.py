@@ -52,7 +52,8 @@ KEYS = """
 class Items:
     """Matured items and what a reader must know about those that are not here.
 
-    frame columns: response_id (the item's last response), unit (what counts as one independent unit), user, checkpoint, cohort (JSON object or null),
+    frame columns: response_id (the item's last response), unit (what counts as one independent unit), user,
+    checkpoint, cohort (JSON object or null),
     time_us (last response), day (of maturity, since 1970-01-01), reward (raw, NaN if none in time), outcome (0..1 and
     plus is better, NaN if missing), unscoreable (a scorer answered without a number).
     counts: pending, outside_range, other_keys, by_model, other_revisions.
@@ -228,10 +229,9 @@ def _with_rewards(
     items: pd.DataFrame, responses: pd.DataFrame, rewards: pd.DataFrame, key: str, horizon: int
 ) -> pd.DataFrame:
     """Latest reaction of each actor by the item's due time, averaged over actors, then over the item's responses."""
-    members = responses[["response_id", key, "time_us"]].rename(columns={"time_us": "answered_us"})
-    members["subject"] = responses[key]
+    members = responses[["response_id"]].assign(subject=responses[key], answered_us=responses["time_us"])
     due = items[["subject", "window", "due"]]
-    members = members[["response_id", "subject", "answered_us"]].merge(due, on="subject")
+    members = members.merge(due, on="subject")
     joined = rewards.merge(members, on="response_id")
     joined = joined[joined["time_us"] <= joined["due"]]
     if key == "user_id":

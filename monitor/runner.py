@@ -50,7 +50,7 @@ def census(name: str, measurement: Measurement) -> Finding:
         return Finding(name, measurement.slice, Verdict.INCONCLUSIVE, Interval(), measurement.tolerance, 0, nothing)
     share = float(measurement.effects.mean())
     verdict = Verdict.PASS if share <= measurement.tolerance else Verdict.FAIL
-    told = f"{int(round(share * n))} of {n}"
+    told = f"{round(share * n)} of {n}"
     return Finding(name, measurement.slice, verdict, Interval(share, share, share), measurement.tolerance, n, told)
 
 

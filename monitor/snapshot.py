@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class Part:
 
         cells: shape (items,), items that share a fitted baseline value share a number.
         """
-        units, days, values = unit_means(self.unit, self.day, effects, self.role == "monitored")
+        _, days, values = unit_means(self.unit, self.day, effects, self.role == "monitored")
         baseline = self._error(series, lambda: self._reference_error(effects, cells))
         return self._measurement(series, values, days, baseline, tolerance)
 
@@ -156,16 +157,15 @@ class Snapshot:
 
         of: keep only this checkpoint's monitored items (beside the reference).
         """
-        columns = self._columns()
+        columns = self._columns
         if of is not None:
             wanted = (columns["role"] == "reference") | (self.items.frame["checkpoint"] == of).to_numpy(bool)
             columns = {**columns, "role": np.where(wanted, columns["role"], "before")}
         yield self._part({}, np.ones(len(self.items.frame), bool), columns)
         values = cohort_values(self.items.frame, self.settings.cohorts)
         for key, shares in self.baseline.traffic.items():
-            column = np.array(values[key], dtype=object)
             for value in shares:
-                yield self._part({key: value}, column == value, columns)
+                yield self._part({key: value}, values[key] == value, columns)
         checkpoints = self.items.frame["checkpoint"].to_numpy()
         for arm in self.arms:
             yield self._part({"checkpoint": arm}, (checkpoints == arm) | (columns["role"] == "reference"), columns)
@@ -186,6 +186,7 @@ class Snapshot:
             until = round(self.as_of.timestamp() * 1e6)
             return pd.read_sql_query(text(PROVENANCE), connection, params={"until": until})
 
+    @cached_property
     def _columns(self) -> Mapping[str, Any]:
         frame, base = self.items.frame, self.baseline
         reward = base.mapped(frame["reward"].to_numpy(float), self.settings.reward.range)

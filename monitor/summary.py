@@ -21,10 +21,9 @@ def summaries(snapshot: Snapshot) -> list[CheckpointSummary]:
     frame = frame[frame["role"] != "before"]
     rows = _rows(frame, {})
     for key, values in cohort_values(frame, snapshot.settings.cohorts).items():
-        column = np.array(values, dtype=object)
         for value in list(snapshot.baseline.traffic.get(key, {})):
             if len(rows) < MOST_COHORT_ROWS:
-                rows += _rows(frame[column == value], {key: value})
+                rows += _rows(frame[values == value], {key: value})
     return rows
 
 
@@ -74,5 +73,6 @@ def _against(level: Interval, base: Interval) -> Interval:
 
 
 def _reach(interval: Interval) -> float:
-    assert interval.low is not None and interval.high is not None
+    assert interval.low is not None
+    assert interval.high is not None
     return (interval.high - interval.low) / 2

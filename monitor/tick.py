@@ -12,12 +12,12 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any as EventStore
 
 import numpy as np
-from consumers.store import EventStore
 from sqlalchemy import Engine, text
 
-from monitor.alerts import Episode, transition
+from monitor.alerts import Episode, EpisodeKey, transition
 from monitor.baseline import Baseline, ReferenceMissing, Window, find_window, fit_baseline
 from monitor.book import SeriesBook, SeriesKey
 from monitor.check import Finding, Interval, Measurement, Verdict, load_checks
@@ -51,7 +51,7 @@ class Memory:
     book: SeriesBook
     errors: dict[str, BaselineError] = field(default_factory=dict)
     arms: tuple[str, ...] = ()
-    episodes: dict[str, Episode] = field(default_factory=dict)
+    episodes: dict[EpisodeKey, Episode] = field(default_factory=dict)
     resets: dict[str, list[int]] = field(default_factory=dict)
     closed: int = 0  # days before this one have been decided
     last_seq: int = 0  # events up to this one are in the book
@@ -78,52 +78,68 @@ def look(store: EventStore, settings: Settings, as_of: dt.datetime, replayed: bo
         return Look(_blank_report(store, settings, as_of, items, str(missing)), None)
     memory = Memory(baseline, SeriesBook(_first_day(items, window, as_of)), arms=_arms(items, window))
     snapshot = Snapshot(as_of, settings, items, baseline, store.engine, memory.arms, memory.errors)
+    measured = measure(snapshot, memory)
+    case = follow(snapshot, memory, replayed)
+    return Look(_report(store, case, memory, measured), memory)
+
+
+def measure(snapshot: Snapshot, memory: Memory) -> Measured:
+    """Steps 3 and 4: run the checks and write their daily sums into the memory's book."""
     measured = run_checks(load_checks().values(), snapshot)
-    memory.book.write(measured.measurements, material_harm(snapshot), memory.book.first_day, day_of(as_of))
-    return decide(store, snapshot, memory, measured, replayed)
+    memory.book.write(measured.measurements, material_harm(snapshot), memory.book.first_day, day_of(snapshot.as_of))
+    return measured
 
 
-def decide(store: EventStore, snapshot: Snapshot, memory: Memory, measured: Measured, replayed: bool) -> Look:
-    """From daily sums to alerts and findings: walk, transitions, report."""
-    settings, close = snapshot.settings, day_of(snapshot.as_of)
-    thresholds = settings.alerts.days()
+def follow(snapshot: Snapshot, memory: Memory, replayed: bool) -> Case:
+    """Steps 5 and 6: walk the detector over the book and carry each slice's episode over the days not decided yet."""
+    thresholds = snapshot.settings.alerts.days()
     weights = family_weights(memory.book, _slice_traffic(memory))
     paths = {path.slice: path for path in walk(memory.book, weights, memory.resets, replayed)}
+    close = day_of(snapshot.as_of)
     for path in paths.values():
         _follow(path, memory, thresholds, close)
     memory.closed = close
-    case = Case(snapshot, memory.book, paths, weights, thresholds)
-    alerts = [alert for name in paths if name in memory.episodes for alert in explain(case, memory.episodes[name])]
-    report = Report(
+    return Case(snapshot, memory.book, paths, weights, thresholds)
+
+
+def _report(store: EventStore, case: Case, memory: Memory, measured: Measured) -> Report:
+    snapshot, settings = case.snapshot, case.snapshot.settings
+    alerts = [alert for episode in memory.episodes.values() for alert in explain(case, episode)]
+    return Report(
         loop=settings.loop,
         as_of=snapshot.as_of,
         reward=settings.reward.label,
         outcome=settings.outcome.metric,
         unit=settings.unit,
-        thresholds=thresholds,
+        thresholds=case.thresholds,
         reference=_reference(memory.baseline),
         events=_event_counts(store),
         feedback=_feedback(store),
         alerts=sorted(alerts, key=lambda alert: (alert.fired_at, slice_name(alert.slice))),
         findings=_findings(case, memory, measured),
         checkpoints=summaries(snapshot),
-        paths=_shown_paths(memory, paths),
+        paths=_shown_paths(memory, case.paths),
         notes=_notes(snapshot, memory),
     )
-    return Look(report, memory)
 
 
 def _follow(path: Path, memory: Memory, thresholds: Mapping[str, float], close: int) -> None:
-    """Carry the slice's episode over every day not decided yet."""
+    """Carry the slice's episodes over every day not decided yet.
+
+    A ticket goes to the check that leads; a warning or page never to the association check, which cannot raise it.
+    """
     for day in range(max(memory.closed, memory.book.first_day), close):
         index = day - memory.book.first_day
         level = path.level(index, thresholds)
-        leader = path.leader(index)
+        if level is None:
+            continue
+        leader = path.leader(index, firm=level[0] != "ticket")
+        others = [key for key in memory.episodes if key.slice == path.slice and key.check != leader.check]
+        if level[0] == "ticket" and others:
+            continue
+        key = EpisodeKey(path.slice, leader.check)
         part = memory.book.info[leader].slice
-        check = leader.check if level is not None else ""
-        episode, _ = transition(memory.episodes.get(path.slice), level, day, check, path.slice, part)
-        if episode is not None:
-            memory.episodes[path.slice] = episode
+        memory.episodes[key], _ = transition(memory.episodes.get(key), level, day, leader.check, path.slice, part)
 
 
 def _first_checkpoint(engine: Engine) -> str | None:
@@ -197,10 +213,10 @@ def _finding(case: Case, memory: Memory, key: SeriesKey, measurement: Measuremen
     since = day_of(case.snapshot.as_of) - FINDING_DAYS if sequential else None
     n, total, squares = memory.book.sums(key, since)
     verdict, effect = judged(n, total, squares, measurement.tolerance)
-    episode = memory.episodes.get(key.slice)
+    episode = memory.episodes.get(EpisodeKey(key.slice, key.check))
     if sequential and verdict is Verdict.FAIL:
         verdict = Verdict.INCONCLUSIVE  # an interval alone is not the detector's evidence
-    if sequential and episode is not None and episode.check == key.check:
+    if sequential and episode is not None:
         verdict = Verdict.FAIL
     message = _told(case, memory, key, measurement, n, effect)
     return Finding(key.check, measurement.slice, verdict, effect, measurement.tolerance, n, message)
@@ -211,8 +227,8 @@ def _told(case: Case, memory: Memory, key: SeriesKey, measurement: Measurement, 
         return f"no data: needs {measurement.needs or 'matured units with an outcome after the reference'}"
     if key not in case.weights:
         return ""
-    episode = memory.episodes.get(key.slice)
-    if episode is not None and episode.check == key.check:
+    episode = memory.episodes.get(EpisodeKey(key.slice, key.check))
+    if episode is not None:
         return f"{episode.severity} latched since {date_of(episode.crossings[0].day + 1)}"
     total_n, total, squares = memory.book.sums(key)
     deviation = float(np.sqrt(max(squares / total_n - (total / total_n) ** 2, 1e-6)))
@@ -225,7 +241,7 @@ def _told(case: Case, memory: Memory, key: SeriesKey, measurement: Measurement, 
 
 def _shown_paths(memory: Memory, paths: Mapping[str, Path]) -> list[EvidencePath]:
     days = [date_of(memory.book.first_day + index) for index in range(memory.book.days)]
-    shown = [path for name, path in paths.items() if name == "" or name in memory.episodes]
+    shown = [path for name, path in paths.items() if name == "" or any(key.slice == name for key in memory.episodes)]
     return [
         EvidencePath(memory.book.info[path.members[0]].slice, days, np.exp(np.minimum(path.total, 700.0)).tolist())
         for path in shown

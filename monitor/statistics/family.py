@@ -1,7 +1,7 @@
 """How is one false-alert budget shared over many series?
 
 Each series gets a share of the restart mass; all together at most 1 a day. With a common threshold A the expected
-number of false alerts in T days, over all series and under any dependence, is at most T / A (sum of the series' bounds).
+number of false alerts in T days, over all series, under any dependence, is at most T / A (sum of their bounds).
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ SLICE_WEIGHT = 0.15  # shared by cohorts and arms; the rest is kept for judges, 
 
 
 def slice_weights(traffic: Mapping[str, float]) -> dict[str, float]:
-    """Mass a day of each slice, in proportion to its share of traffic; they sum to SLICE_WEIGHT, or to 0 without slices.
+    """Mass a day of each slice, in proportion to its share of traffic; they sum to SLICE_WEIGHT.
 
     >>> {name: round(mass, 3) for name, mass in slice_weights({"tier=free": 0.8, "tier=paid": 0.2}).items()}
     {'tier=free': 0.12, 'tier=paid': 0.03}
@@ -21,7 +21,7 @@ def slice_weights(traffic: Mapping[str, float]) -> dict[str, float]:
 
 
 def series_weight(series: str, mass: float | None = None) -> float:
-    """Mass a day of one score's series: of all traffic (mass None), or of a slice that has this mass for all its scores.
+    """Mass a day of one score's series: of all traffic (mass None), or of a slice with this mass for all scores.
 
     A score without a weight only explains (A4): 0.
 

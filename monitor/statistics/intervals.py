@@ -15,7 +15,7 @@ def mean_interval(n: int, total: float, squares: float, confidence: float = 0.95
 
     n, total, squares: count, sum and sum of squares of the units.
     The t interval where it can be trusted (at least 30 units and a sum of squared deviations of 10: with fewer
-    failures it misses the truth far too often), else the empirical Bernstein bound, valid at any n for units in [-1, 1].
+    failures it misses the truth far too often), else the empirical Bernstein bound, valid at any n.
     Raises ValueError for n < 1 or values that are not finite.
     Source: Maurer and Pontil 2009, arXiv:0907.3740, theorem 4 (rescaled to a range of 2).
 
@@ -37,8 +37,8 @@ def mean_interval(n: int, total: float, squares: float, confidence: float = 0.95
 def empirical_bernstein(n: int, deviations: float, confidence: float = 0.95) -> float:
     """Half-width of the two-sided empirical Bernstein interval for units in [-1, 1].
 
-    deviations: sum of squared deviations from the mean. Valid for independent units at any n; 2 (the whole range) at n = 1.
-    Source: Maurer and Pontil 2009, arXiv:0907.3740, theorem 4: sqrt(2 V ln(2/a)/n) + 14 ln(2/a) / (3 (n - 1)), a per side.
+    deviations: sum of squared deviations from the mean. Valid for independent units at any n; 2 at n = 1.
+    Source: Maurer and Pontil 2009, arXiv:0907.3740, theorem 4: sqrt(2 V ln(2/a)/n) + 14 ln(2/a) / (3 (n - 1)).
 
     >>> round(empirical_bernstein(1000, 250.0), 4)
     0.0673

@@ -24,7 +24,8 @@ def reference_error(
     Assumption: users are independent. Source: cluster-robust variance of a mean, Liang and Zeger 1986.
 
     >>> rng = np.random.default_rng(0); n = 2000; worked = (rng.random(n) < 0.7).astype(float); codes = np.arange(n)
-    >>> error, bias, count = reference_error(worked.mean() - worked, worked, np.zeros(n), codes, codes, codes * 0, codes % 7)
+    >>> residual, zero = worked.mean() - worked, codes * 0
+    >>> error, bias, count = reference_error(residual, worked, zero, codes, codes, zero, codes % 7)
     >>> round(error, 3), bias, count
     (0.01, 0.0, 2000)
     """

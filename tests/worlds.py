@@ -1,0 +1,89 @@
+"""Small synthetic loops with dials: matured items of four cohorts, known true change of reward and outcome.
+
+Not drawn from any data. Each world is 60 days of reference, then 168 days of 12 biweekly checkpoints.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from monitor.items import DAY_US
+
+SUCCESS = np.array([0.87, 0.75, 0.63, 0.51])
+THUMBS = np.array([0.70, 0.65, 0.60, 0.50])
+WEEKDAY = np.array([0.40, 0.30, 0.20, 0.10])
+WEEKEND = np.array([0.15, 0.20, 0.30, 0.35])
+REFERENCE_DAYS, DAYS, CHECKPOINT_DAYS = 60, 168, 14
+FIRST_DAY = 20454  # 2026-01-01
+
+
+@dataclass(frozen=True)
+class World:
+    """reward, outcome: full change in points. steps: 12 = spread evenly over the checkpoints, 1 = at once.
+
+    cohort: only this one changes. mix: later traffic leans to the hard cohorts. slope: outcome on thumbs, within
+    cohorts. day_effect: standard deviation of an autocorrelated day effect on the outcome, in points.
+    """
+
+    reward: float = 0.0
+    outcome: float = 0.0
+    steps: int = 12
+    cohort: int | None = None
+    mix: float = 0.0
+    slope: float = 0.29
+    labels: int = 100
+    unlabelled: int = 0
+    day_effect: float = 0.0
+    followed: float = 0.0  # share of the plain harm that thumbs follow: P(thumbs | success) stays fixed
+
+
+def items(world: World, seed: int) -> pd.DataFrame:
+    """The frame that `monitor.items.load_items` would give for this world."""
+    rng = np.random.default_rng(seed)
+    per_day = world.labels + world.unlabelled
+    day = np.repeat(np.arange(REFERENCE_DAYS + DAYS), per_day)
+    later = day >= REFERENCE_DAYS
+    step = np.where(later, (day - REFERENCE_DAYS) // CHECKPOINT_DAYS + 1, 0)
+    cohort = _cohorts(rng, day, later, world.mix)
+    progress = np.minimum(step / world.steps, 1.0)
+    touched = np.ones(day.size) if world.cohort is None else (cohort == world.cohort).astype(float)
+    d_reward, d_outcome = progress * touched * world.reward / 100, progress * touched * world.outcome / 100
+    thumb_rate = THUMBS[cohort] + d_reward
+    thumb = (rng.random(day.size) < thumb_rate).astype(float)
+    rate = SUCCESS[cohort] + d_outcome + world.slope * (thumb - thumb_rate) + _day_effect(rng, day, world) / 100
+    outcome = (rng.random(day.size) < np.clip(rate, 0, 1)).astype(float)
+    outcome[np.arange(day.size) % per_day >= world.labels] = np.nan
+    number = np.arange(day.size)
+    return pd.DataFrame(
+        {
+            "response_id": [f"r{i}" for i in number],
+            "unit": [f"u{i}" for i in number],
+            "user": [f"u{i}" for i in number],
+            "checkpoint": [f"ckpt-{s:02d}" for s in step],
+            "cohort": [f'{{"tier":"{"abcd"[c]}"}}' for c in cohort],
+            "time_us": (FIRST_DAY + day) * DAY_US + number % per_day,
+            "day": FIRST_DAY + day + 1,
+            "reward": thumb,
+            "outcome": outcome,
+            "unscoreable": False,
+        }
+    )
+
+
+def _cohorts(rng: np.random.Generator, day: np.ndarray, later: np.ndarray, mix: float) -> np.ndarray:
+    weekend = np.isin((FIRST_DAY + day + 3) % 7, (5, 6))
+    shares = np.where(weekend[:, None], WEEKEND, WEEKDAY)
+    hard = np.array([0.0, 0.0, 0.3, 0.7])
+    shares = np.where(later[:, None], (1 - mix) * shares + mix * hard, shares)
+    return (rng.random(day.size)[:, None] > np.cumsum(shares, axis=1)).sum(axis=1).clip(0, 3)
+
+
+def _day_effect(rng: np.random.Generator, day: np.ndarray, world: World) -> np.ndarray:
+    if not world.day_effect:
+        return np.zeros(day.size)
+    shocks = rng.normal(0, world.day_effect * np.sqrt(1 - 0.7**2), REFERENCE_DAYS + DAYS)
+    effect = np.zeros(shocks.size)
+    for index in range(1, effect.size):
+        effect[index] = 0.7 * effect[index - 1] + shocks[index]
+    return effect[day]
