@@ -5,16 +5,19 @@ the event carries words of a person or a model, one row in `text`: the single pl
 since 1970-01-01 UTC, so that both databases hold the same integers. Field meanings are those of `consumers.events`.
 """
 
-from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
+
+# SQLite keeps rows by their INTEGER key; a BIGINT key would cost a second index on every table.
+Sequence = BigInteger().with_variant(Integer, "sqlite")
 
 
 class EventRow(SQLModel, table=True):
-    """Identity of an accepted event. `digest` is BLAKE2b-128 of its canonical content: it tells duplicate from conflict."""
+    """Identity of an accepted event. `digest` (BLAKE2b-128 of its canonical content) tells duplicate from conflict."""
 
     __tablename__ = "event"
     __table_args__ = (UniqueConstraint("source", "event_id"),)
-    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
     source: str
     event_id: str
     type: str
@@ -24,7 +27,7 @@ class EventRow(SQLModel, table=True):
 
 class CheckpointRow(SQLModel, table=True):
     __tablename__ = "checkpoint"
-    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     checkpoint: str
     position: float | None  # `order` on the wire, a reserved word in SQL
@@ -44,7 +47,7 @@ class CheckpointRow(SQLModel, table=True):
 class ResponseRow(SQLModel, table=True):
     __tablename__ = "response"
     __table_args__ = (Index("response_time", "time_us"), Index("response_id", "response_id"))
-    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     response_id: str
     checkpoint: str
@@ -62,7 +65,7 @@ class ResponseRow(SQLModel, table=True):
 class FeedbackRow(SQLModel, table=True):
     __tablename__ = "feedback"
     __table_args__ = (Index("feedback_response", "response_id"),)
-    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     response_id: str
     signal: str
@@ -87,7 +90,7 @@ class OutcomeRow(SQLModel, table=True):
         Index("outcome_conversation", "conversation_id"),
         Index("outcome_user", "user_id"),
     )
-    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     metric: str
     value: float
@@ -102,7 +105,7 @@ class OutcomeRow(SQLModel, table=True):
 class ScoreRow(SQLModel, table=True):
     __tablename__ = "score"
     __table_args__ = (Index("score_response", "response_id"),)
-    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     response_id: str
     scorer: str
@@ -118,7 +121,7 @@ class ScoreRow(SQLModel, table=True):
 
 class PreferenceRow(SQLModel, table=True):
     __tablename__ = "preference"
-    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     pair_id: str
     judge: str
@@ -147,7 +150,7 @@ class PreferenceRow(SQLModel, table=True):
 
 class EvaluationRow(SQLModel, table=True):
     __tablename__ = "evaluation"
-    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     checkpoint: str
     suite: str
@@ -162,7 +165,7 @@ class EvaluationRow(SQLModel, table=True):
 
 class ErasureRow(SQLModel, table=True):
     __tablename__ = "erasure"
-    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     user_id: str
     requested_at_us: int | None = Field(sa_type=BigInteger)
@@ -173,7 +176,7 @@ class TextRow(SQLModel, table=True):
     """Every word of a person or a model, and every field we do not know, in one erasable place."""
 
     __tablename__ = "text"
-    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
     prompt: str | None
     response: str | None
     correction: str | None
@@ -201,7 +204,7 @@ class RejectedRow(SQLModel, table=True):
 
 
 class ConflictRow(SQLModel, table=True):
-    """A second event under a known (source, id) with another body. The first one won; this one is kept for inspection."""
+    """A second event under a known (source, id) with another body. The first one won; this one is for inspection."""
 
     __tablename__ = "conflict"
     __table_args__ = (UniqueConstraint("source", "event_id", "digest"),)
