@@ -1,0 +1,184 @@
+"""What must a woken reader know? The state in a sentence; per alert: is it real, who is hurt, what is safe to do."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from monitor.check import Finding, Verdict
+from monitor.report import wording
+from monitor.report.wording import SEVERITIES, name, slice_name
+from monitor.result import Alert, CheckpointSummary, Report
+
+CLOSED = ("resolved", "superseded")
+PARENTS = {"decoupling": ("gaming", "inflation"), "harm": ("blind_reward", "plain_harm")}
+
+
+@dataclass(frozen=True)
+class Incident:
+    """All alerts of one episode, which share a fingerprint: the worst one speaks, the others are its history."""
+
+    alert: Alert
+    history: tuple[Alert, ...]  # in order of time, `alert` included
+
+    @property
+    def is_open(self) -> bool:
+        return self.alert.state not in CLOSED
+
+
+def incidents(report: Report) -> list[Incident]:
+    """Open ones before closed ones, worst severity first, then the earliest."""
+    episodes: dict[str, list[Alert]] = {}
+    for alert in sorted(report.alerts, key=lambda a: a.fired_at):
+        episodes.setdefault(alert.fingerprint, []).append(alert)
+    found = [Incident(min(alerts, key=lambda a: _rank(a.severity)), tuple(alerts)) for alerts in episodes.values()]
+    return sorted(found, key=lambda i: (not i.is_open, _rank(i.alert.severity), i.history[0].fired_at))
+
+
+def open_incidents(report: Report) -> list[Incident]:
+    return [incident for incident in incidents(report) if incident.is_open]
+
+
+def state_of(report: Report) -> str:
+    """`alert`, `quiet` (nothing fired, and we know what would have been seen) or `unknown`; only `quiet` looks calm."""
+    if open_incidents(report):
+        return "alert"
+    blind = report.smallest_visible is None or any(f.verdict in (Verdict.FAIL, Verdict.ERROR) for f in report.findings)
+    return "unknown" if blind else "quiet"
+
+
+def headline(report: Report) -> str:
+    """The state in words, one line."""
+    found = open_incidents(report)
+    if found:
+        severities = Counter(incident.alert.severity for incident in found)
+        counts = ", ".join(wording.plural(severities[s], name(s)) for s in sorted(severities, key=_rank))
+        first = min(incident.history[0].fired_at for incident in found)
+        return f"NOT healthy: {counts} since {wording.day(first)}."
+    return " ".join(["No alert.", _blindness(report), *_troubles(report)])
+
+
+def likely_cause(alert: Alert) -> str:
+    """The attribution with its shares, said plainly when it is not decided."""
+    shares = ", ".join(f"{label.replace('_', ' ')} {wording.percent(share)}" for label, share in ranked_shares(alert))
+    given = f" Shares of the evidence: {shares}." if shares else ""
+    leading = f" Leading label: {name(alert.leading).replace('_', ' ')}." if alert.leading else ""
+    if alert.attribution == "undecided":
+        return f"Undecided: no explanation is sure enough to be named.{leading}{given}"
+    spoken = name(alert.attribution).replace("_", " ").capitalize()
+    if alert.attribution in PARENTS:
+        kinds = " or ".join(PARENTS[alert.attribution]).replace("_", " ")
+        return f"{spoken}; which kind ({kinds}) is undecided.{leading}{given}"
+    return f"{spoken}.{given}"
+
+
+def ranked_shares(alert: Alert) -> list[tuple[str, float]]:
+    return sorted(((name(k, 30), v) for k, v in alert.shares.items()), key=lambda item: -item[1])
+
+
+def evidence_line(alert: Alert) -> str:
+    """The statistic against its threshold, and what that threshold promises."""
+    evidence = alert.evidence
+    value = wording.statistic(evidence.statistic, evidence.rule)
+    threshold = wording.statistic(evidence.threshold, evidence.rule)
+    return f"evidence {value} ({name(alert.severity)} at {threshold}: {name(evidence.promise, 200)})"
+
+
+def worst_slices(report: Report, alert: Alert, most: int = 3) -> list[CheckpointSummary]:
+    """The cohorts of the alert's checkpoint that lost most of their outcome, worst first; losers only."""
+    lost = [
+        (row.outcome_change.value, row)
+        for row in report.checkpoints
+        if row.slice and row.checkpoint == alert.checkpoint and row.role == "monitored"
+        if row.outcome_change.value is not None and row.outcome_change.value < 0
+    ]
+    return [row for _, row in sorted(lost, key=lambda item: item[0])[:most]]
+
+
+def worst_line(report: Report, alert: Alert) -> str:
+    """Who is hurt most, and what else is firing."""
+    cohorts = ", ".join(
+        f"{slice_name(row.slice)} {wording.points(row.outcome_change.value)} (n={wording.count(row.labelled)})"
+        for row in worst_slices(report, alert)
+    )
+    others = [
+        f"{name(other.alert.severity)} on {slice_name(other.alert.slice)}"
+        for other in open_incidents(report)
+        if other.alert.fingerprint != alert.fingerprint
+    ]
+    also = ", ".join(others[:3]) + (f", {len(others) - 3} more" if len(others) > 3 else "")
+    return f"worst cohorts: {cohorts or 'none shown to lose'}; also firing: {also or 'nothing else'}"
+
+
+def actions(report: Report, alert: Alert) -> list[str]:
+    """What is safe to do now, safest first."""
+    read = f"read the {wording.plural(len(alert.examples), 'example')}" if alert.examples else "read recent responses"
+    return ["freeze promotion (safe, reversible)", read, f"roll back to {rollback_target(report, alert)}"]
+
+
+def rollback_target(report: Report, alert: Alert) -> str:
+    """The last checkpoint whose traffic ended before the likely start, else the reference."""
+    before = [
+        row
+        for row in report.checkpoints
+        if not row.slice and row.role == "monitored" and row.last < alert.evidence.likely_start
+    ]
+    if before:
+        last = max(before, key=lambda row: (row.last, row.first))
+        return f"{name(last.checkpoint)} (the last that served only before the likely start)"
+    return f"{name(report.reference.name)} (the reference)" if report.reference else "the last checkpoint you trust"
+
+
+def unsettled(report: Report) -> list[Finding]:
+    """Findings that are neither a pass nor shown harmful, the broken ones first."""
+    order = {Verdict.ERROR: 0, Verdict.INCONCLUSIVE: 1}
+    return sorted((f for f in report.findings if f.verdict in order), key=lambda f: order[f.verdict])
+
+
+def settled(report: Report) -> str:
+    """What to say when no finding is unsettled: none were made, or all are decided."""
+    return "nothing: every finding is decided" if report.findings else "no check was run"
+
+
+def global_rows(report: Report) -> list[CheckpointSummary]:
+    """Rows over all traffic, in order of time."""
+    return sorted((row for row in report.checkpoints if not row.slice), key=lambda row: (row.first, row.last))
+
+
+def cohort_rows(report: Report) -> list[CheckpointSummary]:
+    """Each cohort's latest monitored checkpoint, the largest loss of outcome first; unknown losses last."""
+    latest: dict[str, CheckpointSummary] = {}
+    for row in sorted(report.checkpoints, key=lambda row: (row.first, row.last)):
+        if row.slice and row.role == "monitored":
+            latest[slice_name(row.slice)] = row
+    return sorted(latest.values(), key=lambda row: (row.outcome_change.value is None, row.outcome_change.value or 0.0))
+
+
+def history_line(incident: Incident) -> str:
+    """When it began and when each severity fired."""
+    fired = ", then ".join(f"{name(a.severity)} {wording.moment(a.fired_at)}" for a in incident.history)
+    return f"likely start {wording.day(incident.alert.evidence.likely_start)}, fired: {fired}"
+
+
+def _rank(severity: str) -> int:
+    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
+
+
+def _blindness(report: Report) -> str:
+    if report.smallest_visible is not None:
+        drop = wording.points(report.smallest_visible).lstrip("+")
+        return f"A drop of {drop} would have been seen by now with probability .9."
+    if not report.events.accepted:
+        return "Nothing can be said: no event was accepted."
+    if not any(row.role == "monitored" and row.labelled for row in report.checkpoints):
+        return "Nothing can be said: no unit after the reference has an outcome yet."
+    return "How small a drop would have been seen is unknown, so this is no sign of health."
+
+
+def _troubles(report: Report) -> list[str]:
+    verdicts = Counter(finding.verdict for finding in report.findings)
+    said = {
+        "shown harmful": verdicts[Verdict.FAIL],
+        "broken": verdicts[Verdict.ERROR],
+        "inconclusive": verdicts[Verdict.INCONCLUSIVE],
+    }
+    parts = [f"{wording.count(n)} {what}" for what, n in said.items() if n]
+    return [f"Findings: {', '.join(parts)}."] if parts else []
