@@ -32,10 +32,10 @@ from monitor.demo.writer import write_answers
 
 Kind = Literal["gamed", "healthy"]
 
-PILOT_DAYS = 42  # before the monitor was connected: the thumbs that taught the reward model
+PILOT_DAYS = 84  # before the monitor was connected: the thumbs that taught the reward model
 REFERENCE_DAYS = 60
 CHECKPOINT_DAYS = 14
-BEST_OF = (1, 2, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32)  # drafts per ticket of checkpoints 1 to 12
+BEST_OF = (1, 2, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16)  # drafts per ticket of checkpoints 1 to 12
 OUTCOME_KNOWN = 0.92  # share of responses whose outcome anybody ever learns
 OUTCOME_DAYS = (0.3, 6.5)  # from the response; within the horizon of the settings
 
