@@ -56,9 +56,12 @@ class Path:
         return self.members[int(np.argmax(np.where(eligible, self.series[day], -np.inf)))]
 
 
-def family_weights(book: SeriesBook, traffic: Mapping[str, float]) -> dict[SeriesKey, float]:
-    """Restart mass a day of every series. traffic: share of reference traffic of each slice name."""
-    masses = slice_weights(traffic)
+def family_weights(
+    book: SeriesBook, traffic: Mapping[str, Mapping[str, float]], arms: Mapping[str, float]
+) -> dict[SeriesKey, float]:
+    """Restart mass a day of every series. traffic: cohort key -> value -> share of reference; arms: by slice."""
+    cohorts = {f"{key}={value}": share for key, values in traffic.items() for value, share in values.items()}
+    masses = slice_weights({**cohorts, **arms})
     weights = {}
     for key in book.keys:
         mass = None if key.slice == "" else masses.get(key.slice, 0.0)

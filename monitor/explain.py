@@ -14,7 +14,7 @@ from monitor.baseline import cohort_values
 from monitor.book import SeriesBook, SeriesKey
 from monitor.check import Interval
 from monitor.evidence import KNOWN_START, Path, likely_start
-from monitor.items import date_of, day_of
+from monitor.items import date_of, day_of, load_items
 from monitor.result import Alert, Evidence, Example
 from monitor.snapshot import Snapshot
 from monitor.statistics.attribution import PARENTS, Stream, label_shares, name_label
@@ -182,10 +182,13 @@ def _stream(case: Case, episode: Episode, series: str) -> Stream:
 
 def _since(case: Case, episode: Episode, day: int) -> pd.DataFrame:
     """Monitored items of the episode's slice that matured on or after a day."""
-    frame = case.snapshot.items.frame
-    monitored = case.snapshot.baseline.window.roles(frame) == "monitored"
-    chosen = frame[monitored & (frame["day"] >= day).to_numpy()]
-    return in_slice(chosen, episode.slice)
+    snapshot = case.snapshot
+    frame = snapshot.items.frame
+    if day < snapshot.items.since:
+        revision = snapshot.baseline.revision
+        frame = load_items(snapshot.engine, snapshot.settings, snapshot.as_of, day, revision).frame
+    monitored = snapshot.baseline.window.roles(frame) == "monitored"
+    return in_slice(frame[monitored & (frame["day"] >= day).to_numpy()], episode.slice)
 
 
 def in_slice(frame: pd.DataFrame, part: Mapping[str, str]) -> pd.DataFrame:

@@ -62,6 +62,7 @@ class Items:
     frame: pd.DataFrame
     counts: Mapping[str, int]
     revision: str | None = None
+    since: int = 0
 
 
 def day_of(moment: dt.datetime) -> int:
@@ -80,15 +81,15 @@ def microseconds(moment: dt.datetime) -> int:
 
 
 def load_items(
-    engine: Engine, settings: Settings, as_of: dt.datetime, since_us: int = 0, revision: str | None = None
+    engine: Engine, settings: Settings, as_of: dt.datetime, since: int = 0, revision: str | None = None
 ) -> Items:
-    """Read every item whose last response is at or after `since_us` and whose day of maturity closed before `as_of`.
+    """Read every item that matured on day `since` or later and before the day of `as_of`.
 
     revision: the scorer revision to use; None takes the one that scored most.
     """
     horizon = settings.outcome.horizon // dt.timedelta(microseconds=1)
     close = day_of(as_of)
-    query = _Query(engine, {"until": close * DAY_US, "since": since_us, "horizon": horizon})
+    query = _Query(engine, {"until": close * DAY_US, "since": max(since * DAY_US - horizon, 0), "horizon": horizon})
     query.parameters["metric"] = settings.outcome.metric
     key, counts = _subject_key(query)
     responses = _responses(query, key)
@@ -98,7 +99,7 @@ def load_items(
     rewards, revision = _rewards(query, responses, settings, revision, counts)
     items = _with_rewards(items, responses, rewards, key, horizon)
     items = _with_outcomes(items, query, key, settings, counts)
-    items = items[items["time_us"] >= since_us]
+    items = items[items["day"] >= since]
     columns = [
         "response_id",
         "unit",
@@ -112,7 +113,7 @@ def load_items(
         "unscoreable",
     ]
     ordered = items[columns].sort_values(["day", "time_us", "unit", "checkpoint"], ignore_index=True, kind="stable")
-    return Items(ordered, counts, revision)
+    return Items(ordered, counts, revision, since)
 
 
 class _Query:

@@ -4,7 +4,7 @@ Each series gets a share of the restart mass; all together at most 1 a day. With
 number of false alerts in T days, over all series, under any dependence, is at most T / A (sum of their bounds).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 SCORE_WEIGHTS = {"A1": 0.35, "A2": 0.15, "A7": 0.10, "A3": 0.05}  # over all traffic
 SLICE_WEIGHT = 0.15  # shared by cohorts and arms; the rest is kept for judges, voice and evasion
@@ -30,3 +30,12 @@ def series_weight(series: str, mass: float | None = None) -> float:
     """
     own = SCORE_WEIGHTS.get(series, 0.0)
     return own if mass is None else own / sum(SCORE_WEIGHTS.values()) * mass
+
+
+def arm_traffic(arms: Sequence[str]) -> dict[str, float]:
+    """Traffic of the arms that serve at once: together they count like all values of one cohort key.
+
+    >>> arm_traffic(["a", "b"])
+    {'checkpoint=a': 0.5, 'checkpoint=b': 0.5}
+    """
+    return {f"checkpoint={arm}": 1 / len(arms) for arm in arms}

@@ -1,0 +1,170 @@
+"""What is told of a look? Findings, alerts, counts and what a reader must know, in one report."""
+
+import datetime as dt
+from collections.abc import Mapping
+
+import numpy as np
+from consumers.store import EventStore
+
+from monitor.alerts import EpisodeKey
+from monitor.baseline import Baseline
+from monitor.book import SeriesKey
+from monitor.check import Finding, Interval, Verdict, load_checks
+from monitor.evidence import Path
+from monitor.explain import Case
+from monitor.items import EPOCH, date_of, day_of
+from monitor.memory import Memory
+from monitor.result import EventCounts, EvidencePath, FeedbackSplit, Reference, Report
+from monitor.runner import judged
+from monitor.settings import Settings
+from monitor.snapshot import Snapshot, slice_name
+from monitor.statistics.detector import smallest_visible
+from monitor.summary import summaries
+
+FINDING_DAYS = 28
+
+
+def conclude(store: EventStore, case: Case, memory: Memory, complete: bool) -> Report:
+    """The report of one look. complete: the snapshot holds every item, so that checkpoints can be summed up."""
+    snapshot, settings = case.snapshot, case.snapshot.settings
+    return Report(
+        loop=settings.loop,
+        as_of=snapshot.as_of,
+        reward=settings.reward.label,
+        outcome=settings.outcome.metric,
+        unit=settings.unit,
+        thresholds=case.thresholds,
+        reference=_reference(memory.baseline),
+        events=_event_counts(store),
+        feedback=_feedback(store),
+        alerts=sorted(memory.told, key=lambda alert: (alert.fired_at, slice_name(alert.slice))),
+        findings=_findings(case, memory),
+        checkpoints=summaries(snapshot) if complete else [],
+        paths=_shown_paths(memory, case.paths),
+        notes=_notes(snapshot, memory),
+    )
+
+
+def _reference(baseline: Baseline) -> Reference:
+    window = baseline.window
+    name = window.checkpoint or f"{_moment(window.start_us):%Y-%m-%d} to {_moment(window.end_us):%Y-%m-%d}"
+    return Reference(
+        name,
+        window.chosen_by_default,
+        _moment(window.start_us),
+        _moment(window.end_us),
+        baseline.units,
+        baseline.version,
+    )
+
+
+def _moment(microseconds: int) -> dt.datetime:
+    return EPOCH + dt.timedelta(microseconds=microseconds)
+
+
+def _findings(case: Case, memory: Memory) -> list[Finding]:
+    """Censuses and broken checks as they are; else one finding a check and slice, from the sums of its first series."""
+    newest = case.snapshot.latest()
+    first: dict[tuple[str, str], SeriesKey] = {}
+    for key in memory.book.keys:
+        past = key not in case.weights and newest not in (None, memory.book.info[key].slice.get("checkpoint", newest))
+        if not past:
+            first.setdefault((key.check, key.slice), key)
+    return list(memory.fixed) + [_finding(case, memory, key) for key in first.values()]
+
+
+def _finding(case: Case, memory: Memory, key: SeriesKey) -> Finding:
+    info, sequential = memory.book.info[key], key in case.weights
+    since = day_of(case.snapshot.as_of) - FINDING_DAYS if sequential else None
+    n, total, squares = memory.book.sums(key, since)
+    verdict, effect = judged(n, total, squares, info.tolerance)
+    if sequential and verdict is Verdict.FAIL:
+        verdict = Verdict.INCONCLUSIVE  # an interval alone is not the detector's evidence
+    if sequential and EpisodeKey(key.slice, key.check) in memory.episodes:
+        verdict = Verdict.FAIL
+    return Finding(key.check, info.slice, verdict, effect, info.tolerance, n, _told(case, memory, key, n))
+
+
+def _told(case: Case, memory: Memory, key: SeriesKey, n: int) -> str:
+    info, episode = memory.book.info[key], memory.episodes.get(EpisodeKey(key.slice, key.check))
+    if n == 0:
+        return f"no data: needs {info.needs or 'matured units with an outcome after the reference'}"
+    if key not in case.weights:
+        return ""
+    if episode is not None:
+        return f"{episode.severity} latched since {date_of(episode.crossings[0].day + 1)}"
+    total_n, total, squares = memory.book.sums(key)
+    deviation = float(np.sqrt(max(squares / total_n - (total / total_n) ** 2, 1e-6)))
+    drop = smallest_visible(total_n, deviation, info.allowance, case.thresholds["warning"], case.weights[key])
+    if drop >= 1.0:
+        return "no alert; no drop could have been seen yet"
+    return f"no alert; a drop of {drop * 100:.1f} pt would have been seen by now with probability .9"
+
+
+def _shown_paths(memory: Memory, paths: Mapping[str, Path]) -> list[EvidencePath]:
+    days = [date_of(memory.book.first_day + index) for index in range(memory.book.days)]
+    shown = [path for name, path in paths.items() if name == "" or any(key.slice == name for key in memory.episodes)]
+    return [
+        EvidencePath(memory.book.info[path.members[0]].slice, days, np.exp(np.minimum(path.total, 700.0)).tolist())
+        for path in shown
+    ]
+
+
+def _event_counts(store: EventStore) -> EventCounts:
+    counts = store.counts()
+    return EventCounts(
+        accepted=sum(counts.by_type.values()),
+        duplicate=counts.duplicate,
+        conflict=counts.conflict,
+        rejected=sum(counts.rejected_by_reason.values()),
+        by_type=counts.by_type,
+        rejected_by_reason=counts.rejected_by_reason,
+    )
+
+
+def _feedback(store: EventStore) -> FeedbackSplit:
+    counts = store.counts()
+    return FeedbackSplit(**counts.by_purpose, by_rule=counts.by_rule)
+
+
+def _notes(snapshot: Snapshot, memory: Memory) -> list[str]:
+    counts, baseline, settings = snapshot.items.counts, memory.baseline, snapshot.settings
+    notes = []
+    if baseline.window.chosen_by_default:
+        notes.append(f"no reference was named: the first checkpoint, {baseline.window.checkpoint}, is taken")
+    if counts["pending"]:
+        notes.append(f"{counts['pending']:,} answers are not mature yet (horizon {settings.outcome.horizon})")
+    for key, text_ in (
+        ("outside_range", f"outcomes lie outside outcome.range {list(settings.outcome.range)} and were left out"),
+        ("by_model", "outcomes were established by a model; they anchor nothing and were left out"),
+        ("other_keys", "outcomes of the metric name another kind of subject than most and were left out"),
+        ("other_revisions", f"scores come from another revision than {snapshot.items.revision!r} and were left out"),
+    ):
+        if counts.get(key):
+            notes.append(f"{counts[key]:,} {text_}")
+    unscoreable = int(snapshot.items.frame["unscoreable"].sum())
+    if unscoreable:
+        share = unscoreable / max(len(snapshot.items.frame), 1)
+        notes.append(f"{unscoreable:,} answers ({share:.1%}) were unscoreable: they count without a reward")
+    notes += [
+        f"cohort {key}: {n} values with too few reference units have no series of their own"
+        for key, n in baseline.small.items()
+        if n
+    ]
+    if baseline.overdispersion > 1:
+        notes.append("weeks of the reference differ more than chance: material harm is raised to 1.0 pt")
+    return notes
+
+
+def blank_report(store: EventStore, settings: Settings, as_of: dt.datetime, missing: str) -> Report:
+    """The report while there is nothing to compare with: every check is INCONCLUSIVE, nothing is green."""
+    findings = [
+        Finding(name, {}, Verdict.INCONCLUSIVE, Interval(), 0.0, 0, f"no data: {missing}")
+        for name, item in load_checks().items()
+        if "production" in item.on
+    ]
+    return Report(
+        loop=settings.loop, as_of=as_of, reward=settings.reward.label, outcome=settings.outcome.metric,
+        unit=settings.unit, thresholds=settings.alerts.days(), reference=None, events=_event_counts(store),
+        feedback=_feedback(store), alerts=[], findings=findings, checkpoints=[], paths=[], notes=[missing],
+    )  # fmt: skip
