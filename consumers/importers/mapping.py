@@ -202,9 +202,9 @@ class _Reader:
         """Read the fields of a payload; what it does not know is a problem, and so is what it needs and lacks."""
         known = fields_of(payload)
         needs = tuple(name for name in known if name in required_fields(payload))
-        if not self._is_object(spec, place, tuple(known), needs=needs):
-            return {}
-        return {name: self._value(value, (*place, name), known[name]) for name, value in spec.items()}
+        self._is_object(spec, place, tuple(known), needs=needs)
+        entries = spec.items() if isinstance(spec, Mapping) else ()
+        return {name: self._value(value, (*place, name), known[name]) for name, value in entries if name in known}
 
     def _value(self, spec: Any, place: Place, kind: Any) -> Value:
         if isinstance(spec, str):

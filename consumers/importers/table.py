@@ -52,7 +52,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from consumers.events import TYPES, EventRejected, parse_event
+from consumers.events import TYPES, EventRejected, Payload, parse_event
 from consumers.importers.cells import CellError, cell_text, convert_cell, convert_time, is_empty
 from consumers.importers.fields import entry_type, fields_of, nested_payload, required_fields
 from consumers.importers.mapping import Column, Const, EventPlan, TableMapping, Value, load_mapping, nearest
@@ -156,11 +156,12 @@ def _payload(values: Mapping[str, Value], cells: Mapping[str, Any], payload: typ
         if value is not None:
             converted[name] = value
         elif name in required_fields(payload):
-            converted[name] = _null(name, values[name], kind)
+            _refuse_empty(name, values[name], kind)
+            converted[name] = None
     return converted
 
 
-def _null(name: str, value: Value, kind: Any) -> None:
+def _refuse_empty(name: str, value: Value, kind: Any) -> None:
     if type(None) not in get_args(kind):
         where = f"column {value.name}" if isinstance(value, Column) else name
         raise CellError(f"{where}: empty, but {name} is needed; fill it, or leave such rows out by `when`")
