@@ -1,0 +1,40 @@
+"""How do events get from a source into the store? One flat loop; a batch is stored whole or read again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from consumers.events import EVENT_BYTES
+from consumers.intake import Appended, parse_batch
+from consumers.sources import Source
+from consumers.store import EventStore
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """What one run of `ingest` did. `batches` counts transactions."""
+
+    appended: Appended = field(default_factory=Appended)
+    batches: int = 0
+
+
+def ingest(
+    source: Source,
+    store: EventStore,
+    *,
+    event_bytes: int = EVENT_BYTES,
+    progress: Callable[[IngestResult], None] | None = None,
+) -> IngestResult:
+    """Read the source from its saved position to its end, or for ever if it follows.
+
+    event_bytes: limit of one event. progress: called after each stored batch with the result so far.
+    A process killed at any moment goes on, when started again, without losing or doubling an event. Raises SourceError
+    and whatever the database raises; neither rejects an event.
+    """
+    result = IngestResult()
+    for batch in source.batches(store.position):  # 1. poll
+        intake = parse_batch(batch, event_bytes)  # 2. parse; 3. split feedback by purpose
+        appended = store.append(intake)  # 4. rows and position, one transaction
+        result = IngestResult(result.appended + appended, result.batches + 1)
+        if progress is not None:
+            progress(result)  # 5. tell, then next
+    return result

@@ -1,0 +1,95 @@
+"""What became of the records of one batch? Events with their purpose, and rejections with their reason."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, cast
+
+from consumers.events import EVENT_BYTES, Event, Feedback, parse_event
+from consumers.purpose import Purpose, classify_purpose
+from consumers.rejection import EventRejected
+from consumers.files import Position
+from consumers.sources import Batch, Record
+
+
+class Arrival(NamedTuple):
+    """A valid event as it goes to the store. purpose: of feedback; None for every other type."""
+
+    event: Event
+    digest: bytes
+    purpose: Purpose | None
+    raw: bytes
+
+
+class Refusal(NamedTuple):
+    """A record that is no valid event."""
+
+    record: Record
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What one batch brought, ready to be stored together with the source's position after it."""
+
+    source: str
+    position: Position | None
+    arrivals: Sequence[Arrival]
+    refusals: Sequence[Refusal]
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What happened to events. The four counts add up to the records offered.
+
+    duplicate: known (source, id), same content: no effect. conflict: known (source, id), other content: the first one
+    stays, this one is kept aside. by_type, purposes and by_rule count accepted events only.
+    """
+
+    accepted: int = 0
+    duplicate: int = 0
+    conflict: int = 0
+    rejected: int = 0
+    by_type: Mapping[str, int] = field(default_factory=dict)
+    purposes: Mapping[str, int] = field(default_factory=dict)
+    by_rule: Mapping[str, int] = field(default_factory=dict)
+    rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: "Appended") -> "Appended":
+        return Appended(
+            self.accepted + other.accepted,
+            self.duplicate + other.duplicate,
+            self.conflict + other.conflict,
+            self.rejected + other.rejected,
+            _sum(self.by_type, other.by_type),
+            _sum(self.purposes, other.purposes),
+            _sum(self.by_rule, other.by_rule),
+            _sum(self.rejected_by_reason, other.rejected_by_reason),
+        )
+
+
+def parse_batch(batch: Batch, limit: int = EVENT_BYTES) -> Intake:
+    """Parse all records of a batch, in order; limit: most bytes of one event."""
+    arrivals: list[Arrival] = []
+    refusals: list[Refusal] = []
+    for record in batch.records:
+        outcome = parse_record(record, limit)
+        if type(outcome) is Arrival:
+            arrivals.append(outcome)
+        else:
+            refusals.append(cast(Refusal, outcome))
+    return Intake(batch.source, batch.position, arrivals, refusals)
+
+
+def parse_record(record: Record, limit: int = EVENT_BYTES) -> Arrival | Refusal:
+    """Parse one record and, if it is feedback, decide its purpose. Never raises for what a record holds."""
+    try:
+        event = parse_event(record.raw, limit=limit, size=record.size)
+    except EventRejected as rejection:
+        return Refusal(record, rejection.reason, rejection.detail)
+    purpose = classify_purpose(event.data) if type(event.data) is Feedback else None
+    return Arrival(event, event.digest(), purpose, record.raw)
+
+
+def _sum(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+    return {name: left.get(name, 0) + right.get(name, 0) for name in sorted({*left, *right})}

@@ -1,0 +1,138 @@
+"""Where are the events? One store: batches go in whole or not at all, rejected events wait for a replay."""
+
+import datetime as dt
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from sqlalchemy import Column, ColumnElement, Engine, func, select
+from sqlmodel import SQLModel
+
+from consumers import tables  # noqa: F401 - fills the metadata
+from consumers.append import append_intake
+from consumers.database import migrate, open_engine, writing
+from consumers.intake import Appended, Intake
+from consumers.migrations import CHAIN, MIGRATIONS
+from consumers.rejected import RejectedEvent, read_rejected, read_rejected_one, replay_rejected
+from consumers.files import Position
+
+Clock = Callable[[], dt.datetime]
+
+
+def utc_now() -> dt.datetime:
+    """The system's clock, aware."""
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclass(frozen=True)
+class StoreCounts:
+    """Rows in the whole store. `rejected_by_reason` counts open ones; replayed ones are among the events."""
+
+    by_type: Mapping[str, int]
+    purposes: Mapping[str, int]
+    by_rule: Mapping[str, int]
+    conflicts: int
+    rejected_by_reason: Mapping[str, int]
+
+    @property
+    def events(self) -> int:
+        return sum(self.by_type.values())
+
+    @property
+    def rejected_open(self) -> int:
+        return sum(self.rejected_by_reason.values())
+
+
+class EventStore:
+    """Events, rejected events and source positions in one database. A fault of the database always propagates."""
+
+    def __init__(self, engine: Engine, clock: Clock = utc_now) -> None:
+        self.engine = engine
+        self._clock = clock
+
+    @classmethod
+    def open(cls, url_or_path: str | Path, *, clock: Clock = utc_now) -> "EventStore":
+        """Open or create the store at a path, a sqlite:/// URL or ":memory:", and migrate it.
+
+        Raises DatabaseTooNew if a newer release wrote it.
+        """
+        engine = open_engine(url_or_path)
+        try:
+            migrate(engine, CHAIN, MIGRATIONS)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, clock)
+
+    def close(self) -> None:
+        """Release the connections. What was appended stays."""
+        self.engine.dispose()
+
+    def __enter__(self) -> "EventStore":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def append(self, intake: Intake) -> Appended:
+        """Store events, rejections, conflicts and the source's position in one transaction.
+
+        First wins by (source, id). Appending the same batch again has no effect.
+        """
+        with writing(self.engine) as connection:
+            return append_intake(connection, intake, self._now_us())
+
+    def position(self, source: str) -> Position | None:
+        """Where the source was left, or None if it was never read."""
+        table = SQLModel.metadata.tables["source_position"]
+        with self.engine.connect() as connection:
+            saved = connection.execute(select(table.c.position).where(table.c.source == source)).scalar()
+        return None if saved is None else json.loads(saved)
+
+    def rejected(
+        self, *, limit: int = 100, reason: str | None = None, status: str | None = "open"
+    ) -> list[RejectedEvent]:
+        """The oldest rejected events. status: "open", "replayed" or None for both."""
+        with self.engine.connect() as connection:
+            return read_rejected(connection, limit, reason, status)
+
+    def rejected_one(self, rejected_id: int) -> RejectedEvent:
+        """One rejected event. Raises KeyError for an unknown id."""
+        with self.engine.connect() as connection:
+            return read_rejected_one(connection, rejected_id)
+
+    def replay_rejected(self, rejected_id: int, raw: bytes | None = None) -> Appended:
+        """Try a rejected event again, as it was or with corrected bytes; it is added at most once.
+
+        Accepted, duplicate or in conflict: it is marked replayed. Rejected again: it stays open under the new reason.
+        Already replayed: nothing happens, and all counts are 0.
+        Raises KeyError for an unknown id, ReplayRefused when only part of the bytes was kept and none are given.
+        """
+        with writing(self.engine) as connection:
+            return replay_rejected(connection, rejected_id, raw, self._now_us())
+
+    def counts(self) -> StoreCounts:
+        """Count the whole store, at one moment."""
+        event, feedback, rejected, conflict = (
+            SQLModel.metadata.tables[name] for name in ("event", "feedback", "rejected", "conflict")
+        )
+        with self.engine.connect() as connection:
+
+            def count(column: Column[str], *where: ColumnElement[bool]) -> dict[str, int]:
+                query = select(column, func.count()).where(*where).group_by(column).order_by(column)
+                return {row[0]: row[1] for row in connection.execute(query)}
+
+            return StoreCounts(
+                by_type=count(event.c.type),
+                purposes=count(feedback.c.purpose),
+                by_rule=count(feedback.c.purpose_rule),
+                conflicts=connection.execute(select(func.count()).select_from(conflict)).scalar_one(),
+                rejected_by_reason=count(rejected.c.reason, rejected.c.status == "open"),
+            )
+
+    def _now_us(self) -> int:
+        return round(self._clock().timestamp() * 1e6)
