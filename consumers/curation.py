@@ -57,25 +57,25 @@ class Forbidden:
 
 @dataclass(frozen=True)
 class Curation:
-    """Everything the export decides on, read from the store. `withheld`: feedback per (purpose, rule)."""
+    """Everything the export decides on, read from the store. `rules`: feedback events per (purpose, rule)."""
 
     reactions: Sequence[Reaction]
     answers: Mapping[str, Answer]
     forbidden: Forbidden
-    withheld: Mapping[tuple[str, str], int]
+    rules: Mapping[tuple[str, str], int]
 
 
 def read_curation(engine: Engine) -> Curation:
-    """Read reactions first and prohibitions last, so that one that arrives meanwhile is honoured."""
+    """Read everything of one moment; prohibitions last, for a database whose readers see later commits."""
     with engine.connect() as connection:
         return Curation(
             reactions=sorted(_reactions(connection), key=lambda reaction: (reaction.time_us, reaction.key)),
             answers=_answers(connection),
-            withheld={
+            rules={
                 (purpose, rule): count
                 for purpose, rule, count in connection.execute(
                     text(
-                        "SELECT purpose, purpose_rule, count(*) FROM feedback WHERE purpose <> 'curation'"
+                        "SELECT purpose, purpose_rule, count(*) FROM feedback"
                         " GROUP BY purpose, purpose_rule ORDER BY purpose, purpose_rule"
                     )
                 )

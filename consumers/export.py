@@ -13,7 +13,6 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet  # type: ignore[import-untyped]
 
 from consumers.curation import Answer, Curation, Reaction, Shape, latest, read_curation, refusal
-from consumers.purpose import RULES_VERSION
 from consumers.store import EventStore
 
 SCHEMAS = {
@@ -33,7 +32,7 @@ class ExportError(Exception):
 class Manifest:
     """What left, and what did not. Counts are feedback events; times are RFC 3339, None without rows.
 
-    sha256: of the file. purpose_rules: version of the rules that split the feedback. withheld_by_purpose,
+    sha256: of the file. purpose_rules: versions of the rules that split the feedback. withheld_by_purpose,
     withheld_by_rule: feedback that is no curation. unused: curation feedback that gave no row, by reason. checkpoints:
     rows by the checkpoint whose response they are about. first, last: event time of the labels.
     """
@@ -44,7 +43,7 @@ class Manifest:
     rating_threshold: float | None
     rows: int
     sha256: str
-    purpose_rules: str
+    purpose_rules: Sequence[str]
     withheld_by_purpose: Mapping[str, int]
     withheld_by_rule: Mapping[str, int]
     unused: Mapping[str, int]
@@ -82,9 +81,9 @@ def export_labels(
         rating_threshold=rating_threshold,
         rows=len(labels),
         sha256=hashlib.sha256(partial.read_bytes()).hexdigest(),
-        purpose_rules=RULES_VERSION,
-        withheld_by_purpose=_totals(curation, 0),
-        withheld_by_rule=_totals(curation, 1),
+        purpose_rules=sorted({rule.partition(":")[0] for _, rule in curation.rules}),
+        withheld_by_purpose=_withheld(curation, 0),
+        withheld_by_rule=_withheld(curation, 1),
         unused=dict(sorted(unused.items())),
         checkpoints=dict(sorted(Counter(answer.checkpoint for _, answer in labels).items())),
         first=_happened(labels[0][0]) if labels else None,
@@ -143,10 +142,12 @@ def _is_good(reaction: Reaction, rating_threshold: float | None) -> bool:
     return reaction.score is not None and threshold is not None and reaction.score >= threshold
 
 
-def _totals(curation: Curation, part: int) -> dict[str, int]:
+def _withheld(curation: Curation, part: int) -> dict[str, int]:
+    """Count what is no curation, by purpose (part 0) or by rule (part 1)."""
     totals: Counter[str] = Counter()
-    for names, count in curation.withheld.items():
-        totals[names[part]] += count
+    for names, count in curation.rules.items():
+        if names[0] != "curation":
+            totals[names[part]] += count
     return dict(sorted(totals.items()))
 
 
