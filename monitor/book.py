@@ -61,7 +61,7 @@ class SeriesBook:
         for name, measurement in measured:
             self._know(name, measurement, material_harm)
         self._stretch(until)
-        self.cells[since - self.first_day :] = self._empty(until - since)
+        self.cells[since - self.first_day :] = self.empty(until - since)
         position = {key: column for column, key in enumerate(self.keys)}
         for name, measurement in measured:
             key = SeriesKey(name, measurement.series, slice_name(measurement.slice))
@@ -100,11 +100,12 @@ class SeriesBook:
         )
 
     def _stretch(self, until: int) -> None:
-        grown = self._empty(max(until - self.first_day, self.days))
+        grown = self.empty(max(until - self.first_day, self.days))
         grown[: self.days, : self.cells.shape[1]] = self.cells
         self.cells = grown
 
-    def _empty(self, days: int) -> Array:
+    def empty(self, days: int) -> Array:
+        """Cells of so many days on which nothing happened."""
         cells = np.zeros((days, len(self.keys), FIELDS))
         for column, key in enumerate(self.keys):
             cells[:, column, 3:] = np.where(usable_bets(self.info[key].allowance), 0.0, -np.inf)

@@ -4,8 +4,8 @@ import datetime as dt
 from collections.abc import Mapping
 
 import numpy as np
-from consumers.store import EventStore
 
+from consumers.store import EventStore, StoreCounts
 from monitor.alerts import EpisodeKey
 from monitor.baseline import Baseline
 from monitor.book import SeriesKey
@@ -26,7 +26,7 @@ FINDING_DAYS = 28
 
 def conclude(store: EventStore, case: Case, memory: Memory, complete: bool) -> Report:
     """The report of one look. complete: the snapshot holds every item, so that checkpoints can be summed up."""
-    snapshot, settings = case.snapshot, case.snapshot.settings
+    snapshot, settings, counts = case.snapshot, case.snapshot.settings, store.counts()
     return Report(
         loop=settings.loop,
         as_of=snapshot.as_of,
@@ -35,8 +35,8 @@ def conclude(store: EventStore, case: Case, memory: Memory, complete: bool) -> R
         unit=settings.unit,
         thresholds=case.thresholds,
         reference=_reference(memory.baseline),
-        events=_event_counts(store),
-        feedback=_feedback(store),
+        events=_event_counts(counts),
+        feedback=_feedback(counts),
         alerts=sorted(memory.told, key=lambda alert: (alert.fired_at, slice_name(alert.slice))),
         findings=_findings(case, memory),
         checkpoints=summaries(snapshot) if complete else [],
@@ -90,7 +90,7 @@ def _told(case: Case, memory: Memory, key: SeriesKey, n: int) -> str:
     if n == 0:
         return f"no data: needs {info.needs or 'matured units with an outcome after the reference'}"
     if key not in case.weights:
-        return ""
+        return f"since it began serving; {n:,} {case.snapshot.settings.unit} units with an outcome"
     if episode is not None:
         return f"{episode.severity} latched since {date_of(episode.crossings[0].day + 1)}"
     total_n, total, squares = memory.book.sums(key)
@@ -110,21 +110,18 @@ def _shown_paths(memory: Memory, paths: Mapping[str, Path]) -> list[EvidencePath
     ]
 
 
-def _event_counts(store: EventStore) -> EventCounts:
-    counts = store.counts()
+def _event_counts(counts: StoreCounts) -> EventCounts:
     return EventCounts(
-        accepted=sum(counts.by_type.values()),
-        duplicate=counts.duplicate,
-        conflict=counts.conflict,
-        rejected=sum(counts.rejected_by_reason.values()),
+        accepted=counts.events,
+        conflict=counts.conflicts,
+        rejected=counts.rejected_open,
         by_type=counts.by_type,
         rejected_by_reason=counts.rejected_by_reason,
     )
 
 
-def _feedback(store: EventStore) -> FeedbackSplit:
-    counts = store.counts()
-    return FeedbackSplit(**counts.by_purpose, by_rule=counts.by_rule)
+def _feedback(counts: StoreCounts) -> FeedbackSplit:
+    return FeedbackSplit(**counts.purposes, by_rule=counts.by_rule)
 
 
 def _notes(snapshot: Snapshot, memory: Memory) -> list[str]:
@@ -158,6 +155,7 @@ def _notes(snapshot: Snapshot, memory: Memory) -> list[str]:
 
 def blank_report(store: EventStore, settings: Settings, as_of: dt.datetime, missing: str) -> Report:
     """The report while there is nothing to compare with: every check is INCONCLUSIVE, nothing is green."""
+    counts = store.counts()
     findings = [
         Finding(name, {}, Verdict.INCONCLUSIVE, Interval(), 0.0, 0, f"no data: {missing}")
         for name, item in load_checks().items()
@@ -165,6 +163,6 @@ def blank_report(store: EventStore, settings: Settings, as_of: dt.datetime, miss
     ]
     return Report(
         loop=settings.loop, as_of=as_of, reward=settings.reward.label, outcome=settings.outcome.metric,
-        unit=settings.unit, thresholds=settings.alerts.days(), reference=None, events=_event_counts(store),
-        feedback=_feedback(store), alerts=[], findings=findings, checkpoints=[], paths=[], notes=[missing],
+        unit=settings.unit, thresholds=settings.alerts.days(), reference=None, events=_event_counts(counts),
+        feedback=_feedback(counts), alerts=[], findings=findings, checkpoints=[], paths=[], notes=[missing],
     )  # fmt: skip

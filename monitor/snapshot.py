@@ -65,7 +65,7 @@ class Part:
     known_errors: dict[str, BaselineError]
     split: float
 
-    def measure(self, series: str, effects: Array, cells: Array, tolerance: float) -> Measurement:
+    def measure(self, series: str, effects: Array, cells: Codes, tolerance: float) -> Measurement:
         """Average item effects (NaN: not measurable) over each monitored unit; weigh the baseline's own error.
 
         cells: shape (items,), items that share a fitted baseline value share a number.
@@ -108,7 +108,7 @@ class Part:
             self.known_errors[key] = fresh()
         return self.known_errors[key]
 
-    def _reference_error(self, effects: Array, cells: Array) -> BaselineError:
+    def _reference_error(self, effects: Array, cells: Codes) -> BaselineError:
         mine = (self.role == "reference") & ~np.isnan(effects)
         error, bias, units = reference_error(
             effects[mine], self.outcome[mine], cells[mine], self.unit[mine], self.user[mine], self.cohort[mine],

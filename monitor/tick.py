@@ -16,9 +16,9 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from consumers.store import EventStore
 from sqlalchemy import Engine, text
 
+from consumers.store import EventStore
 from monitor.alerts import EpisodeKey, transition
 from monitor.baseline import ReferenceMissing, Window, find_window, fit_baseline
 from monitor.book import SeriesBook

@@ -12,7 +12,7 @@ NOTABLE_BIAS = 0.001
 
 
 def reference_error(
-    effects: Array, outcomes: Array, cells: Array, units: Codes, users: Codes, cohorts: Codes, days: Codes
+    effects: Array, outcomes: Array, cells: Codes, units: Codes, users: Codes, cohorts: Codes, days: Codes
 ) -> tuple[float, float, int]:
     """Standard error of the traffic-weighted mean effect in the reference; its bias; how many units stand behind it.
 
@@ -61,7 +61,7 @@ def _mixes(cohorts: Codes, days: Codes) -> list[Array]:
     return weights
 
 
-def _unseen(outcomes: Array, cells: Array) -> float:
+def _unseen(outcomes: Array, cells: Codes) -> float:
     """Squared error that one success and one failure more would add, summed over the fitted cells."""
     known = ~np.isnan(outcomes)
     _, index = np.unique(cells[known], return_inverse=True)

@@ -1,0 +1,246 @@
+"""Where does the monitor keep what it knows? Beside the events, in the same database, each look in one transaction."""
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from sqlalchemy import Connection, Engine, text
+
+from consumers.database import migrate, writing
+from monitor.alerts import Crossing, Episode, EpisodeKey
+from monitor.baseline import baseline_from_json
+from monitor.book import FIELDS, SeriesBook, SeriesInfo, SeriesKey
+from monitor.check import Finding
+from monitor.items import microseconds
+from monitor.memory import Memory
+from monitor.outbox import enqueue
+from monitor.result import Alert
+from monitor.snapshot import BaselineError
+from monitor.state_migrations import CHAIN, MIGRATIONS
+
+MEMORY = "SELECT * FROM monitor_memory WHERE loop = :loop"
+DAYS = "SELECT day, cells FROM series_day WHERE loop = :loop AND day >= :first ORDER BY day"
+EPISODES = "SELECT * FROM alert_episode WHERE loop = :loop ORDER BY id"
+SAVE_MEMORY = """
+    INSERT INTO monitor_memory
+        (loop, settings, baseline, series, errors, arms, fixed, told, first_day, closed, last_seq)
+    VALUES (:loop, :settings, :baseline, :series, :errors, :arms, :fixed, :told, :first_day, :closed, :last_seq)
+    ON CONFLICT (loop) DO UPDATE SET settings = :settings, baseline = :baseline, series = :series, errors = :errors,
+        arms = :arms, fixed = :fixed, told = :told, first_day = :first_day, closed = :closed, last_seq = :last_seq
+"""
+SAVE_DAY = """
+    INSERT INTO series_day (loop, day, cells) VALUES (:loop, :day, :cells)
+    ON CONFLICT (loop, day) DO UPDATE SET cells = :cells
+"""
+SAVE_EPISODE = """
+    INSERT INTO alert_episode (loop, fingerprint, check_name, slice_name, slice, crossings, state, opened_us)
+    VALUES (:loop, :fingerprint, :check_name, :slice_name, :slice, :crossings, :state, :now)
+"""
+UPDATE_EPISODE = "UPDATE alert_episode SET crossings = :crossings, state = :state WHERE id = :id"
+ADD_TRANSITION = """
+    INSERT INTO alert_transition (episode, at_us, reason, severity) VALUES (:episode, :at_us, :reason, :severity)
+"""
+RESOLVE = """
+    UPDATE alert_episode SET state = 'resolved', resolved_day = :day, decision = :decision, note = :note
+    WHERE loop = :loop AND slice_name = :slice_name AND state IN ('firing', 'acked')
+"""
+
+
+OPEN = ("firing", "acked")
+
+
+class UnknownAlert(Exception):  # noqa: N818
+    """No such alert in this loop."""
+
+
+@dataclass(frozen=True)
+class StoredEpisode:
+    """An episode as kept, with its number and, once resolved, the decision."""
+
+    id: int
+    episode: Episode
+    resolved_day: int | None
+    decision: str | None
+    note: str | None
+
+
+class MonitorState:
+    """The monitor's own tables. One writer at a time; a look is saved whole or not at all."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        migrate(engine, CHAIN, MIGRATIONS)
+
+    def load(self, loop: str, settings_digest: str) -> Memory | None:
+        """What the last look left; None when there was none or its settings were others."""
+        with self.engine.connect() as connection:
+            row = connection.execute(text(MEMORY), {"loop": loop}).mappings().first()
+            if row is None or row["settings"] != settings_digest:
+                return None
+            given = {"loop": loop, "first": row["first_day"]}
+            days = connection.execute(text(DAYS), given).all()
+        stored = self.episodes(loop)
+        series = [(SeriesKey(*key), msgspec.convert(info, SeriesInfo)) for key, info in json.loads(row["series"])]
+        return Memory(
+            baseline=baseline_from_json(row["baseline"]),
+            book=_book(row["first_day"], series, [blob for _, blob in days]),
+            errors=msgspec.json.decode(row["errors"], type=dict[str, BaselineError]),
+            arms=tuple(json.loads(row["arms"])),
+            episodes={_key(s.episode): s.episode for s in stored if s.episode.state in OPEN},
+            resets=_resets(stored),
+            fixed=msgspec.json.decode(row["fixed"], type=list[Finding]),
+            told=msgspec.json.decode(row["told"], type=list[Alert]),
+            closed=row["closed"],
+            last_seq=row["last_seq"],
+        )
+
+    def save(
+        self,
+        loop: str,
+        settings_digest: str,
+        memory: Memory,
+        since: int | None,
+        now: dt.datetime,
+        receivers: Sequence[str],
+    ) -> None:
+        """Keep a look: changed days, episodes, transitions and what is to be sent, in one transaction."""
+        with writing(self.engine) as connection:
+            _save_memory(connection, loop, settings_digest, memory)
+            _save_days(connection, loop, memory.book, since)
+            for episode in memory.episodes.values():
+                _save_episode(connection, loop, episode, memory.told, now, receivers)
+        memory.episodes = {key: episode for key, episode in memory.episodes.items() if episode.state in OPEN}
+
+    def episodes(self, loop: str) -> list[StoredEpisode]:
+        """Every episode of a loop, oldest first."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(text(EPISODES), {"loop": loop}).mappings().all()
+        return [
+            StoredEpisode(
+                row["id"],
+                Episode(
+                    row["check_name"],
+                    row["slice_name"],
+                    json.loads(row["slice"]),
+                    tuple(msgspec.json.decode(row["crossings"], type=list[Crossing])),
+                    row["state"],
+                ),
+                row["resolved_day"],
+                row["decision"],
+                row["note"],
+            )
+            for row in rows
+        ]
+
+    def resolve(self, loop: str, number: int, decision: str, note: str, now: dt.datetime) -> StoredEpisode:
+        """Record a decision: the slice's evidence starts anew from the first day not decided yet.
+
+        Raises UnknownAlert if the loop has no open episode of this number.
+        """
+        found = next((s for s in self.episodes(loop) if s.id == number and s.episode.state in OPEN), None)
+        if found is None:
+            raise UnknownAlert(f"no open alert {number} in loop {loop!r}; `reward-drift alerts list` names them")
+        with writing(self.engine) as connection:
+            closed = connection.execute(text(MEMORY), {"loop": loop}).mappings().one()["closed"]
+            given = {"loop": loop, "slice_name": found.episode.slice_name, "day": closed}
+            connection.execute(text(RESOLVE), {**given, "decision": decision, "note": note})
+            told = {"episode": number, "at_us": microseconds(now), "reason": "resolved", "severity": ""}
+            connection.execute(text(ADD_TRANSITION), told)
+        return found
+
+
+def _key(episode: Episode) -> EpisodeKey:
+    return EpisodeKey(episode.slice_name, episode.check)
+
+
+def _resets(stored: list[StoredEpisode]) -> dict[str, list[int]]:
+    resets: dict[str, list[int]] = {}
+    for one in stored:
+        if one.resolved_day is not None:
+            resets.setdefault(one.episode.slice_name, []).append(one.resolved_day)
+    return resets
+
+
+def _book(first_day: int, series: list[tuple[SeriesKey, SeriesInfo]], blobs: list[bytes]) -> SeriesBook:
+    """Days are stored with the series known then; later series had nothing in them."""
+    book = SeriesBook(first_day, [key for key, _ in series], dict(series))
+    book.cells = book.empty(len(blobs))
+    for index, blob in enumerate(blobs):
+        cells = np.frombuffer(blob, np.float64).reshape(-1, FIELDS)
+        book.cells[index, : cells.shape[0]] = cells
+    return book
+
+
+def _save_memory(connection: Connection, loop: str, settings_digest: str, memory: Memory) -> None:
+    series = [(list(key), memory.book.info[key]) for key in memory.book.keys]
+    row: dict[str, Any] = {
+        "loop": loop,
+        "settings": settings_digest,
+        "baseline": memory.baseline.to_json(),
+        "series": _json(series),
+        "errors": _json(memory.errors),
+        "arms": _json(memory.arms),
+        "fixed": _json(memory.fixed),
+        "told": _json(memory.told),
+        "first_day": memory.book.first_day,
+        "closed": memory.closed,
+        "last_seq": memory.last_seq,
+    }
+    connection.execute(text(SAVE_MEMORY), row)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _save_days(connection: Connection, loop: str, book: SeriesBook, since: int | None) -> None:
+    if since is None:
+        return
+    rows = [
+        {"loop": loop, "day": book.first_day + index, "cells": book.cells[index].tobytes()}
+        for index in range(max(since - book.first_day, 0), book.days)
+    ]
+    if rows:
+        connection.execute(text(SAVE_DAY), rows)
+
+
+def _save_episode(
+    connection: Connection,
+    loop: str,
+    episode: Episode,
+    told: Sequence[Alert],
+    now: dt.datetime,
+    receivers: Sequence[str],
+) -> None:
+    """Write the episode if it changed; a new severity is a transition and, in the same transaction, an outbox row."""
+    known = connection.execute(text(EPISODES), {"loop": loop}).mappings().all()
+    mine = [row for row in known if (row["slice_name"], row["check_name"]) == _key(episode)]
+    open_ = next((row for row in mine if row["state"] in OPEN), None)
+    crossings = _json(episode.crossings)
+    if open_ is not None and (open_["crossings"], open_["state"]) == (crossings, episode.state):
+        return
+    given = {"crossings": crossings, "state": episode.state}
+    if open_ is None:
+        fresh = {
+            "loop": loop,
+            "fingerprint": episode.fingerprint(loop),
+            "check_name": episode.check,
+            "slice_name": episode.slice_name,
+            "slice": _json(episode.slice),
+            "now": microseconds(now),
+        }
+        number = connection.execute(text(SAVE_EPISODE + " RETURNING id"), {**fresh, **given}).scalar_one()
+        seen = 0
+    else:
+        number, seen = open_["id"], len(json.loads(open_["crossings"]))
+        connection.execute(text(UPDATE_EPISODE), {"id": number, **given})
+    for crossing in episode.crossings[seen:]:
+        reason = "raised" if crossing is not episode.crossings[0] else "fired"
+        row = {"episode": number, "at_us": microseconds(now), "reason": reason, "severity": crossing.severity}
+        connection.execute(text(ADD_TRANSITION), row)
+        alert = next(a for a in told if (a.fingerprint, a.severity) == (episode.fingerprint(loop), crossing.severity))
+        enqueue(connection, f"{alert.fingerprint}:{number}", alert, receivers, now)

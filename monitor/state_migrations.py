@@ -1,0 +1,83 @@
+"""Which tables of the monitor did each release add? Steps of the chain "monitor": appended, never edited."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+CHAIN = "monitor"
+
+
+def _create_tables(connection: Connection) -> None:
+    metadata = MetaData()
+    Table(
+        "monitor_memory",
+        metadata,
+        Column("loop", String, primary_key=True),
+        Column("settings", String, nullable=False),
+        Column("baseline", String, nullable=False),
+        Column("series", String, nullable=False),
+        Column("errors", String, nullable=False),
+        Column("arms", String, nullable=False),
+        Column("fixed", String, nullable=False),
+        Column("told", String, nullable=False),
+        Column("first_day", Integer, nullable=False),
+        Column("closed", Integer, nullable=False),
+        Column("last_seq", BigInteger, nullable=False),
+    )
+    Table(
+        "series_day",
+        metadata,
+        Column("loop", String, primary_key=True),
+        Column("day", Integer, primary_key=True),
+        Column("cells", LargeBinary, nullable=False),
+    )
+    Table(
+        "alert_episode",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("loop", String, nullable=False, index=True),
+        Column("fingerprint", String, nullable=False),
+        Column("check_name", String, nullable=False),
+        Column("slice_name", String, nullable=False),
+        Column("slice", String, nullable=False),
+        Column("crossings", String, nullable=False),
+        Column("state", String, nullable=False),
+        Column("opened_us", BigInteger, nullable=False),
+        Column("resolved_day", Integer),
+        Column("decision", String),
+        Column("note", String),
+    )
+    Table(
+        "alert_transition",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("episode", Integer, ForeignKey("alert_episode.id"), nullable=False),
+        Column("at_us", BigInteger, nullable=False),
+        Column("reason", String, nullable=False),
+        Column("severity", String, nullable=False),
+    )
+    Table(
+        "outbox",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("dedup_key", String, nullable=False),
+        Column("receiver", String, nullable=False),
+        Column("body", String, nullable=False),
+        Column("created_us", BigInteger, nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("next_attempt_us", BigInteger, nullable=False),
+        Column("sent_us", BigInteger),
+        Column("last_error", String),
+    )
+    metadata.create_all(connection, checkfirst=False)
+
+
+MIGRATIONS = (_create_tables,)
