@@ -12,9 +12,9 @@ from sqlmodel import SQLModel
 
 from consumers import tables  # noqa: F401 - fills the metadata
 from consumers.canonical import canonical_json
+from consumers.files import Position
 from consumers.intake import Appended, Arrival, Intake, Refusal
 from consumers.rows import KINDS, NO_WORDS, Row
-from consumers.files import Position
 
 RAW_BYTES = 1 << 16  # how much is kept of a record that was rejected or in conflict
 _LOOKUP = 400  # identities in one query

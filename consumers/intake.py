@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 from consumers.events import EVENT_BYTES, Event, Feedback, parse_event
+from consumers.files import Position
 from consumers.purpose import Purpose, classify_purpose
 from consumers.rejection import EventRejected
-from consumers.files import Position
 from consumers.sources import Batch, Record
 
 

@@ -15,7 +15,7 @@ _REASONS = (
     ("year 2000", "bad_time"),
 )
 _DETAIL_CHARACTERS = 500  # msgspec quotes whole values, which may be as long as the event
-_UTF16 = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{", b"[\x00", b"\x00[")
+_UTF16 = (b"\x00\x00", b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{", b"[\x00", b"\x00[")
 
 
 class EventRejected(Exception):  # noqa: N818 - a noun of the domain, not a fault of the program

@@ -13,10 +13,10 @@ from sqlmodel import SQLModel
 from consumers import tables  # noqa: F401 - fills the metadata
 from consumers.append import append_intake
 from consumers.database import migrate, open_engine, writing
+from consumers.files import Position
 from consumers.intake import Appended, Intake
 from consumers.migrations import CHAIN, MIGRATIONS
 from consumers.rejected import RejectedEvent, read_rejected, read_rejected_one, replay_rejected
-from consumers.files import Position
 
 Clock = Callable[[], dt.datetime]
 
