@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from consumers.files import EventFile, Position, Progress
 from consumers.lines import split_lines
 from consumers.paths import STANDARD_INPUT, expand, former_files
-from consumers.stdin import StandardInput
+from consumers.streams import Stream
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ Moments = Iterator[Batch | None]
 
 
 class JsonlSource:
-    """Files of one event a line: plain, .gz or .zst, by name or pattern; `-` is standard input.
+    """Files of one event a line: plain, .gz or .zst, by name or pattern; `-` is standard input. Pipes are read too.
 
     follow: keep reading what is appended, through rotation and new matches of a pattern, until `stop()`.
     batch_size: most lines of a batch. limit: most bytes of an event that are kept whole.
@@ -124,8 +124,8 @@ class JsonlSource:
 
     def _once(self, paths: Sequence[Path], saved: SavedPosition) -> Moments:
         for path in paths:
-            if path == STANDARD_INPUT:
-                yield from self._read(path, self._standard_input(), last_too=True)
+            if not path.is_file():
+                yield from self._read_stream(path)
                 continue
             with contextlib.ExitStack() as opened:
                 for file in self._generations(path, saved(str(path)), opened):
@@ -143,8 +143,8 @@ class JsonlSource:
 
     def _tail(self, path: Path, saved: SavedPosition) -> Moments:
         """Read one path for ever, yielding None at its present end."""
-        if path == STANDARD_INPUT:
-            yield from self._read(path, self._standard_input(), last_too=True)
+        if not path.is_file():
+            yield from self._read_stream(path)
             return
         position = saved(str(path))
         while True:
@@ -190,7 +190,7 @@ class JsonlSource:
             log.warning("%s was truncated or replaced since it was last read: reading it from its start", path)
         return [*former, present]
 
-    def _read(self, path: Path, file: EventFile | StandardInput, *, last_too: bool) -> Moments:
+    def _read(self, path: Path, file: EventFile | Stream, *, last_too: bool) -> Moments:
         """Yield what stands between the offset and the present end; None where the stream has paused.
 
         A last line without an end is delivered only if `last_too`, and the position stays before it: it may yet get
@@ -217,18 +217,21 @@ class JsonlSource:
             yield _batch(path, file, raws, sizes)
         self._note_damage(file)
 
-    def _note_damage(self, file: EventFile | StandardInput) -> None:
-        if isinstance(file, StandardInput) or file.damage is None:
+    def _note_damage(self, file: EventFile | Stream) -> None:
+        if isinstance(file, Stream) or file.damage is None:
             return
         damage = f"damaged after line {file.line}: {file.damage}; what came before was read; mend it, read it again"
         self._damages[file.path] = damage
         log.error("%s: %s", file.path, damage)
 
-    def _standard_input(self) -> StandardInput:
-        return StandardInput(sys.stdin.buffer, self.poll_seconds, self.progress)
+    def _read_stream(self, path: Path) -> Moments:
+        """Read standard input or a named pipe, once."""
+        with contextlib.ExitStack() as opened:
+            stream = sys.stdin.buffer if path == STANDARD_INPUT else opened.enter_context(path.open("rb"))
+            yield from self._read(path, Stream(stream, self.poll_seconds, self.progress), last_too=True)
 
 
-def _batch(path: Path, file: EventFile | StandardInput, raws: list[bytes], sizes: list[int]) -> Batch:
+def _batch(path: Path, file: EventFile | Stream, raws: list[bytes], sizes: list[int]) -> Batch:
     """Make a batch of complete lines and move the file's position behind them."""
     records = _records(file, raws, sizes)
     file.offset += sum(sizes) + len(sizes)
@@ -236,7 +239,7 @@ def _batch(path: Path, file: EventFile | StandardInput, raws: list[bytes], sizes
     return Batch(str(path), records, file.position)
 
 
-def _records(file: EventFile | StandardInput, raws: list[bytes], sizes: list[int]) -> list[Record]:
+def _records(file: EventFile | Stream, raws: list[bytes], sizes: list[int]) -> list[Record]:
     if file.offset == 0:
         raws = [raws[0].removeprefix(BYTE_ORDER_MARK), *raws[1:]]
     lines = range(file.line + 1, file.line + 1 + len(raws))

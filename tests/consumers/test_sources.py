@@ -143,6 +143,13 @@ def test_standard_input_hands_over_what_has_arrived_before_the_writer_is_done(mo
         assert ids(next(batches).records) == [3]
 
 
+def test_a_named_pipe_is_read_like_standard_input(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with subprocess.Popen([sys.executable, "-c", f"open({str(path)!r}, 'wb').write({lines(1, 2)!r})"]):
+        assert ids(read(path)) == [1, 2]
+
+
 @pytest.mark.parametrize("size", [99, 100, 101, 102, 1000, 3_000_000])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
 def test_a_line_over_the_limit_is_cut_and_its_size_kept(tmp_path, size, end):

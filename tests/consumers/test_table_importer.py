@@ -212,6 +212,13 @@ def test_a_table_that_cannot_be_read_is_one_error_that_names_it(tmp_path, mappin
         list(import_table(tmp_path / name, mapping))
 
 
+def test_a_file_that_is_no_parquet_is_one_error_that_names_it(tmp_path, mapping):
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"no parquet at all")
+    with pytest.raises(TableError, match=r"a\.parquet: cannot be read any further"):
+        list(import_table(path, mapping))
+
+
 def test_a_cut_archive_gives_its_good_rows_and_then_an_error(tmp_path, mapping):
     path = tmp_path / "export.csv.gz"
     rows = "".join(f"a-{n},02.03.2026 09:00,u,team,q{n},a,up,yes\n" for n in range(5000))

@@ -1,4 +1,4 @@
-"""How is standard input read without holding up what has already arrived?"""
+"""How is standard input, or a pipe, read without holding up what has already arrived?"""
 
 import select
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import BinaryIO
 from consumers.files import BLOCK, HEAD, Progress, head_digest
 
 
-class StandardInput:
+class Stream:
     """A stream of lines that is read once, from its start to its end; it has no position to come back to."""
 
     def __init__(self, stream: BinaryIO, wait_seconds: float, progress: Progress | None = None) -> None:
