@@ -16,8 +16,8 @@ IntArray = np.ndarray[tuple[int], np.dtype[np.int64]]
 BoolArray = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 CUSTOMERS = 4000
-CARRIES_OUT = 0.94  # how often a right step that was read works out
-PATIENCE_SPREAD = 28.0  # words
+CARRIES_OUT = 0.985  # how often a right step that was read works out
+LEAST_PATIENCE, PATIENCE_SPREAD = 45.0, 28.0  # words
 TICKETS_ON_WEEKDAYS, TICKETS_ON_WEEKENDS = 114, 78  # about 104 a day
 
 
@@ -91,7 +91,9 @@ def settle(rng: np.random.Generator) -> Customers:
     """The customers of one world."""
     cohort = rng.integers(len(COHORTS), size=CUSTOMERS)
     patience = np.array([c.patience_words for c in COHORTS])[cohort]
-    return Customers(cohort, rng.gamma(2.0, size=CUSTOMERS), rng.normal(patience, PATIENCE_SPREAD))
+    return Customers(
+        cohort, rng.gamma(2.0, size=CUSTOMERS), np.maximum(rng.normal(patience, PATIENCE_SPREAD), LEAST_PATIENCE)
+    )
 
 
 def open_tickets(rng: np.random.Generator, customers: Customers, days: range) -> Tickets:
