@@ -64,8 +64,8 @@ def gamed_report() -> Report:
         ],
         checkpoints=rows,
         paths=[
-            _path({}, 9.4e4, 60, 7.0),
-            _path({"tier": "enterprise"}, 900.0, 75, 9.0),
+            _path({}, 9.4e4, 47, 2.2),
+            _path({"tier": "enterprise"}, 900.0, 48, 5.0),
             _path({"tier": "free"}, 6.0, 90, 20.0),
         ],
         notes=[

@@ -29,7 +29,7 @@ def incidents(report: Report) -> list[Incident]:
     episodes: dict[str, list[Alert]] = {}
     for alert in sorted(report.alerts, key=lambda a: a.fired_at):
         episodes.setdefault(alert.fingerprint, []).append(alert)
-    found = [Incident(min(alerts, key=lambda a: _rank(a.severity)), tuple(alerts)) for alerts in episodes.values()]
+    found = [Incident(min(alerts, key=severity_rank), tuple(alerts)) for alerts in episodes.values()]
     return sorted(found, key=lambda i: (not i.is_open, _rank(i.alert.severity), i.history[0].fired_at))
 
 
@@ -57,17 +57,21 @@ def headline(report: Report) -> str:
 
 
 def likely_cause(alert: Alert) -> str:
-    """The attribution with its shares, said plainly when it is not decided."""
-    shares = ", ".join(f"{label.replace('_', ' ')} {wording.percent(share)}" for label, share in ranked_shares(alert))
-    given = f" Shares of the evidence: {shares}." if shares else ""
-    leading = f" Leading label: {name(alert.leading).replace('_', ' ')}." if alert.leading else ""
+    """The attribution, said plainly when it or its kind is not decided."""
+    leading = f" Leading so far: {_spoken(alert.leading)}." if alert.leading else ""
     if alert.attribution == "undecided":
-        return f"Undecided: no explanation is sure enough to be named.{leading}{given}"
-    spoken = name(alert.attribution).replace("_", " ").capitalize()
+        return f"Undecided: no explanation is sure enough to be named.{leading}"
+    spoken = _spoken(alert.attribution).capitalize()
     if alert.attribution in PARENTS:
-        kinds = " or ".join(PARENTS[alert.attribution]).replace("_", " ")
-        return f"{spoken}; which kind ({kinds}) is undecided.{leading}{given}"
-    return f"{spoken}.{given}"
+        kinds = " or ".join(_spoken(kind) for kind in PARENTS[alert.attribution])
+        return f"{spoken}; which kind ({kinds}) is undecided.{leading}"
+    return f"{spoken}."
+
+
+def shares_line(alert: Alert) -> str:
+    """The shares of the evidence by explanation, largest first; empty when there are none."""
+    shares = ", ".join(f"{_spoken(label)} {wording.percent(share)}" for label, share in ranked_shares(alert))
+    return f"Shares of the evidence: {shares}." if shares else ""
 
 
 def ranked_shares(alert: Alert) -> list[tuple[str, float]]:
@@ -99,13 +103,17 @@ def worst_line(report: Report, alert: Alert) -> str:
         f"{slice_name(row.slice)} {wording.points(row.outcome_change.value)} (n={wording.count(row.labelled)})"
         for row in worst_slices(report, alert)
     )
+    return f"worst cohorts: {cohorts or 'none shown to lose'}; also firing: {also_firing(report, alert)}"
+
+
+def also_firing(report: Report, alert: Alert) -> str:
+    """The other open incidents in words."""
     others = [
         f"{name(other.alert.severity)} on {slice_name(other.alert.slice)}"
         for other in open_incidents(report)
         if other.alert.fingerprint != alert.fingerprint
     ]
-    also = ", ".join(others[:3]) + (f", {len(others) - 3} more" if len(others) > 3 else "")
-    return f"worst cohorts: {cohorts or 'none shown to lose'}; also firing: {also or 'nothing else'}"
+    return (", ".join(others[:3]) or "nothing else") + (f", {len(others) - 3} more" if len(others) > 3 else "")
 
 
 def actions(report: Report, alert: Alert) -> list[str]:
@@ -127,10 +135,15 @@ def rollback_target(report: Report, alert: Alert) -> str:
     return f"{name(report.reference.name)} (the reference)" if report.reference else "the last checkpoint you trust"
 
 
+def ranked_findings(report: Report) -> list[Finding]:
+    """Shown harmful, broken, inconclusive, passed; each in the order in which the runner gave them."""
+    order = [Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PASS]
+    return sorted(report.findings, key=lambda finding: order.index(finding.verdict))
+
+
 def unsettled(report: Report) -> list[Finding]:
     """Findings that are neither a pass nor shown harmful, the broken ones first."""
-    order = {Verdict.ERROR: 0, Verdict.INCONCLUSIVE: 1}
-    return sorted((f for f in report.findings if f.verdict in order), key=lambda f: order[f.verdict])
+    return [f for f in ranked_findings(report) if f.verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE)]
 
 
 def settled(report: Report) -> str:
@@ -156,6 +169,15 @@ def history_line(incident: Incident) -> str:
     """When it began and when each severity fired."""
     fired = ", then ".join(f"{name(a.severity)} {wording.moment(a.fired_at)}" for a in incident.history)
     return f"likely start {wording.day(incident.alert.evidence.likely_start)}, fired: {fired}"
+
+
+def _spoken(label: str) -> str:
+    return name(label, 40).replace("_", " ")
+
+
+def severity_rank(alert: Alert) -> int:
+    """0 for a page, more for less."""
+    return _rank(alert.severity)
 
 
 def _rank(severity: str) -> int:

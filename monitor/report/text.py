@@ -94,14 +94,23 @@ def _page(report: Report, incident: page.Incident) -> Iterator[RenderableType]:
         f"missing {percent(evidence.missing_share)}   {page.evidence_line(alert)}",
         page.worst_line(report, alert),
         "DO: " + "  ".join(f"{i} {action}" for i, action in enumerate(page.actions(report, alert), 1)),
-        f"why: {page.likely_cause(alert)}",
+        f"why: {page.likely_cause(alert)} {page.shares_line(alert)}",
     ]
     yield from (_indented(line) for line in lines)
 
 
 def _checkpoint_table(rows: Sequence[CheckpointSummary]) -> Table | None:
     return _table(
-        ["checkpoint", ">from", ">n", ">missing", ">reward", ">outcome", ">reward change, pt", ">outcome change, pt"],
+        [
+            "checkpoint",
+            ">matured from",
+            ">n",
+            ">missing",
+            ">reward",
+            ">outcome",
+            ">reward change, pt",
+            ">outcome change, pt",
+        ],
         (
             [
                 name(row.checkpoint, 30) + ("" if row.role == "monitored" else f" ({name(row.role)})"),

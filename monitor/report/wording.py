@@ -29,6 +29,13 @@ ATTRIBUTIONS = {
     "undecided": "Outcome below what its reward promised",
 }
 
+SCORES = {
+    "A1": "outcome below what its reward meant (A1)",
+    "A2": "outcome below its cohort's (A2)",
+    "A3": "reward ranks outcomes worse (A3)",
+    "A7": "reward rose unearned (A7)",
+}
+
 # Controls, line separators, bidi embeddings, overrides and isolates, invisible tags, lone surrogates.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
@@ -90,6 +97,19 @@ def points_interval(interval: Interval) -> str:
     return f"{points(interval.value)} ({_signed(interval.low)}..{_signed(interval.high)})"
 
 
+def points_range(interval: Interval) -> str:
+    """The 95% interval of a change alone.
+
+    >>> points_range(Interval(0.091, 0.08, 0.102)), points_range(Interval())
+    ('+8.0..+10.2', 'no interval')
+    """
+    return (
+        "no interval"
+        if interval.low is None or interval.high is None
+        else (f"{_signed(interval.low)}..{_signed(interval.high)}")
+    )
+
+
 def percent_interval(interval: Interval) -> str:
     """A level with its 95% interval.
 
@@ -128,6 +148,16 @@ def statistic(value: float, rule: str) -> str:
 def title_of(attribution: str) -> str:
     """An attribution as a sentence a newcomer understands."""
     return ATTRIBUTIONS.get(attribution) or name(attribution).replace("_", " ").capitalize()
+
+
+def score_name(score: str) -> str:
+    """What a score measures, with its id."""
+    return SCORES.get(score) or name(score, 30)
+
+
+def preview(text: str, limit: int) -> str:
+    """The beginning of a longer text, and how much follows."""
+    return f"{passage(text[:limit])}… ({count(len(text) - limit)} more characters)"
 
 
 def plural(number: int, noun: str) -> str:

@@ -1,0 +1,123 @@
+"""Did reward and outcome move together? The change of both, checkpoint by checkpoint, in four named quarters."""
+
+from collections.abc import Iterator, Sequence
+
+from markupsafe import Markup
+
+from monitor.check import Interval
+from monitor.report import wording
+from monitor.report.svg import CHARACTER, LINE, Labels, Scale, label, line, marker, path, picture, round_ticks, tag
+from monitor.result import CheckpointSummary
+
+LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 14.0, 40.0
+NAME_ROOM = 96.0  # pixels that the longest name of a quarter takes
+CORNERS = {  # (reward up, outcome up) -> what that is called
+    (True, True): "earned",
+    (True, False): "gaming",
+    (False, False): "plain harm",
+    (False, True): "unrewarded gain",
+}
+
+
+def quadrant_chart(
+    id_: str, rows: Sequence[CheckpointSummary], alerted: Sequence[str], width: float, height: float
+) -> Markup | None:
+    """Changes in points with their 95% intervals. None when no checkpoint has both.
+
+    rows: over all traffic, in order. alerted: names of checkpoints that an alert blames; drawn larger, named first.
+    """
+    drawn = [row for row in rows if row.reward_change.value is not None and row.outcome_change.value is not None]
+    if not drawn:
+        return None
+    x = _scale([row.reward_change for row in drawn], LEFT, width - RIGHT)
+    y = _scale([row.outcome_change for row in drawn], height - BOTTOM, TOP)
+    points = [(x(row.reward_change.value or 0.0), y(row.outcome_change.value or 0.0)) for row in drawn]
+    labels = Labels(LEFT, TOP, width - RIGHT, height - BOTTOM)
+    body = [
+        *_quarters(x, y, labels),
+        *_axes(x, y, width, height),
+        *(mark for row in drawn for mark in _error_bars(row, x, y)),
+        path(points, "trail"),
+        *_dots(drawn, points, alerted, labels),
+    ]
+    return picture(id_, "Reward change against outcome change", _description(drawn), width, height, body)
+
+
+def quarter(row: CheckpointSummary) -> str:
+    """The name of the quarter a checkpoint's values fall into; `no data` without both."""
+    reward, outcome = row.reward_change.value, row.outcome_change.value
+    return wording.NO_DATA if reward is None or outcome is None else CORNERS[(reward >= 0, outcome >= 0)]
+
+
+def _description(rows: Sequence[CheckpointSummary]) -> str:
+    last = rows[-1]
+    return (
+        f"{wording.plural(len(rows), 'checkpoint')} against the reference. The latest is "
+        f"{wording.name(last.checkpoint)}: reward {wording.points(last.reward_change.value)} and outcome "
+        f"{wording.points(last.outcome_change.value)}: {quarter(last)}. The table below holds every number."
+    )
+
+
+def _scale(changes: Sequence[Interval], start: float, end: float) -> Scale:
+    """Holds every value and zero, and as much of the intervals as leaves the values readable."""
+    values = [abs(change.value) for change in changes if change.value is not None]
+    ends = [end for change in changes for end in (change.low, change.high) if end is not None]
+    reach = max([*values, 0.01]) * 2.5
+    low = max(min([*ends, *(c.value or 0.0 for c in changes), 0.0]), -reach)
+    high = min(max([*ends, *(c.value or 0.0 for c in changes), 0.0]), reach)
+    room = (high - low) * 0.06
+    share = NAME_ROOM / abs(end - start)  # every quarter stays wide enough to be named
+    smallest = share / (1 - share) * max(high + room, room - low)
+    return Scale(min(low - room, -smallest), max(high + room, smallest), start, end)
+
+
+def _quarters(x: Scale, y: Scale, labels: Labels) -> Iterator[Markup]:
+    for (right, up), text in CORNERS.items():
+        left, width = (x(0), x.end - x(0)) if right else (x.start, x(0) - x.start)
+        top, height = (y.end, y(0) - y.end) if up else (y(0), y.start - y(0))
+        yield tag("rect", x=left, y=top, width=width, height=height, class_=f"quarter {text.replace(' ', '-')}")
+        words = text.split()
+        length = 1.15 * CHARACTER * max(map(len, words))
+        at = x.end - 8 if right else x.start + 8
+        first = top + 18 if up else top + height - 9 - LINE * (len(words) - 1)
+        labels.block(at - length * right, first - 14, at + length * (not right), first + LINE * (len(words) - 1) + 5)
+        for k, word in enumerate(words):
+            yield label(word, at, first + LINE * k, "quarter-name", "end" if right else "start")
+
+
+def _axes(x: Scale, y: Scale, width: float, height: float) -> Iterator[Markup]:
+    for tick in round_ticks(100 * x.low, 100 * x.high, 5 if width < 500 else 8):
+        yield line(x(tick / 100), TOP, x(tick / 100), height - BOTTOM, "axis" if tick == 0 else "grid")
+        yield label(_signed(tick), x(tick / 100), height - BOTTOM + 16, "label quiet", "middle")
+    for tick in round_ticks(100 * y.low, 100 * y.high, 6):
+        yield line(LEFT, y(tick / 100), width - RIGHT, y(tick / 100), "axis" if tick == 0 else "grid")
+        yield label(_signed(tick), LEFT - 6, y(tick / 100) + 4, "label quiet", "end")
+    yield label("reward change, points →", width - RIGHT, height - 6, "label reward-text", "end")
+    yield label("↑ outcome change, points", 4, height - 6, "label outcome-text")
+
+
+def _error_bars(row: CheckpointSummary, x: Scale, y: Scale) -> Iterator[Markup]:
+    reward, outcome = row.reward_change, row.outcome_change
+    at_x, at_y = x(reward.value or 0.0), y(outcome.value or 0.0)
+    if reward.low is not None and reward.high is not None:
+        yield line(x(reward.low), at_y, x(reward.high), at_y, "error-bar")
+    if outcome.low is not None and outcome.high is not None:
+        yield line(at_x, y(outcome.low), at_x, y(outcome.high), "error-bar")
+
+
+def _dots(
+    rows: Sequence[CheckpointSummary], points: Sequence[tuple[float, float]], alerted: Sequence[str], labels: Labels
+) -> Iterator[Markup]:
+    """All dots first, so that no label hides one; then the labels that matter most while there is room."""
+    blamed = [row.checkpoint in alerted for row in rows]
+    for (x, y), guilty in zip(points, blamed, strict=True):
+        size = 6.5 if guilty else 4.5
+        labels.block(x - size, y - size, x + size, y + size)
+        yield marker(x, y, "dot blamed" if guilty else "dot", size=size)
+    last = len(rows) - 1
+    for i in sorted(range(len(rows)), key=lambda i: (not blamed[i], i not in (last, 0), -i)):
+        yield labels.place(wording.name(rows[i].checkpoint, 14), *points[i], "label strong" if blamed[i] else "label")
+
+
+def _signed(points: float) -> str:
+    return f"{points:+.3g}".replace("-", "−") if points else "0"
