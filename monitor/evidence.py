@@ -6,13 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.book import SeriesBook, SeriesKey
+from monitor.book import SE_QUANTILE, SeriesBook, SeriesKey
 from monitor.statistics.detector import BETS, COMPANION_FLOOR, DetectorState, advance, known_start, mixture, usable_bets
 from monitor.statistics.family import series_weight, slice_weights
+from monitor.statistics.intervals import ENOUGH_UNITS
 
 Array = NDArray[np.float64]
 
 ASSOCIATION = "A3"  # alone it raises at most a ticket
+IMPROVING_DAYS = 28
 KNOWN_START = {"warning": 1 / 0.05, "page": 1 / 0.005}  # 1 / alpha: chance of ever crossing under the null
 
 
@@ -32,12 +34,13 @@ class Path:
     firm: Array
     backed: Array
     known: Array
+    improving: NDArray[np.bool_]
 
     def level(self, day: int, thresholds: Mapping[str, float]) -> tuple[str, str] | None:
         """The severest threshold crossed at the close of a day, and the rule that says so; None if there is none."""
         backed = self.backed[day] >= np.log(COMPANION_FLOOR)
         for severity in sorted(thresholds, key=lambda name: -thresholds[name]):
-            statistic = self.total[day] if severity == "ticket" else self.firm[day]
+            statistic = self.total[day] if severity == "ticket" and not self.improving[day] else self.firm[day]
             if backed and statistic >= np.log(thresholds[severity]):
                 return severity, "restarting"
             if severity in KNOWN_START and self.known[day] >= np.log(KNOWN_START[severity]):
@@ -50,8 +53,9 @@ class Path:
         weights = np.exp(logs - logs.max()) if np.isfinite(logs.max()) else np.ones(logs.size)
         return {key.series: float(w) for key, w in zip(self.members, weights / weights.sum(), strict=True)}
 
-    def leader(self, day: int, firm: bool) -> SeriesKey:
-        """The series with the most evidence on a day: it names the alert. firm: the association series aside."""
+    def leader(self, day: int, severity: str) -> SeriesKey:
+        """The series with the most evidence on a day: it names an alert of this severity."""
+        firm = severity != "ticket" or bool(self.improving[day])
         eligible = [not firm or key.series != ASSOCIATION for key in self.members]
         return self.members[int(np.argmax(np.where(eligible, self.series[day], -np.inf)))]
 
@@ -86,7 +90,7 @@ def walk(
     series, companion = _run(logs, log_mass, _reset_rows(keys, resets, book))
     known = known_start(logs, np.array([weights[key] for key in keys])) if replayed else np.full(series.shape, -np.inf)
     slices = dict.fromkeys(key.slice for key in keys)
-    return [_path(name, keys, series, companion, known) for name in slices]
+    return [_path(book, name, keys, series, companion, known) for name in slices]
 
 
 def likely_start(book: SeriesBook, key: SeriesKey, day: int) -> tuple[int, float]:
@@ -125,7 +129,7 @@ def _reset_rows(
     return rows
 
 
-def _path(name: str, keys: list[SeriesKey], series: Array, companion: Array, known: Array) -> Path:
+def _path(book: SeriesBook, name: str, keys: list[SeriesKey], series: Array, companion: Array, known: Array) -> Path:
     mine = [index for index, key in enumerate(keys) if key.slice == name]
     firm = [index for index in mine if keys[index].series != ASSOCIATION]
     return Path(
@@ -136,7 +140,21 @@ def _path(name: str, keys: list[SeriesKey], series: Array, companion: Array, kno
         firm=_log_sum(series[:, firm]),
         backed=companion[:, mine].max(axis=1),
         known=_log_sum(known[:, firm]),
+        improving=_improving(book, name),
     )
+
+
+def _improving(book: SeriesBook, name: str) -> NDArray[np.bool_]:
+    """On which days the outcome of the days up to then is better than the reference's, its error allowed for."""
+    key = SeriesKey("reward_outcome_decoupling", "A2", name)
+    if key not in book.info:
+        return np.zeros(book.days, bool)
+    sums = np.cumsum(book.cells[:, book.keys.index(key), :3], axis=0)
+    sums[IMPROVING_DAYS:] -= sums[:-IMPROVING_DAYS].copy()
+    n, total, squares = np.maximum(sums[:, 0], 1.0), sums[:, 1], sums[:, 2]
+    error = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 1e-6) / n)
+    better: NDArray[np.bool_] = total / n + SE_QUANTILE * (error + book.info[key].baseline_error) < 0
+    return better & (sums[:, 0] >= ENOUGH_UNITS)
 
 
 def _log_sum(logs: Array) -> Array:

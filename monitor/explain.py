@@ -50,7 +50,7 @@ def explain(case: Case, episode: Episode) -> list[Alert]:
     """One alert for each severity the episode latched; the story is the same in all, as of the end."""
     path = case.paths[episode.slice_name]
     first = episode.crossings[0].day - case.book.first_day
-    leader = path.leader(first, firm=episode.check != ASSOCIATION_CHECK)
+    leader = path.leader(first, episode.crossings[0].severity)
     start, bet = likely_start(case.book, leader, first)
     frame = _since(case, episode, start + case.book.first_day)
     shares, attribution, leading = _story(case, episode, leader)

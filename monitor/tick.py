@@ -137,7 +137,7 @@ def _follow(path: Path, memory: Memory, thresholds: Mapping[str, float], close: 
         level = path.level(index, thresholds)
         if level is None:
             continue
-        leader = path.leader(index, firm=level[0] != "ticket")
+        leader = path.leader(index, level[0])
         others = [key for key in memory.episodes if key.slice == path.slice and key.check != leader.check]
         if level[0] == "ticket" and others:
             continue
