@@ -4,6 +4,8 @@ Step 1 is a frozen copy of what `consumers.tables` first was. Whoever changes a 
 compares the two.
 """
 
+from functools import cache
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -23,6 +25,11 @@ CHAIN = "consumers"
 
 
 def _create_tables(connection: Connection) -> None:
+    _first_tables().create_all(connection, checkfirst=False)
+
+
+@cache
+def _first_tables() -> MetaData:
     metadata = MetaData()
     Table(
         "event",
@@ -226,7 +233,7 @@ def _create_tables(connection: Connection) -> None:
         Column("position", String, nullable=False),
         Column("updated_at_us", BigInteger, nullable=False),
     )
-    metadata.create_all(connection, checkfirst=False)
+    return metadata
 
 
 def _seq() -> Column[int]:

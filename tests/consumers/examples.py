@@ -4,8 +4,20 @@ import json
 from typing import Any
 
 DATA: dict[str, dict[str, Any]] = {
-    "checkpoint": {"checkpoint": "c-1", "order": 1, "stage": "serving", "traffic_share": 0.5, "lineage": {"data": ["a"]}},
-    "response": {"response_id": "r-1", "checkpoint": "c-1", "cohort": {"tier": "pro"}, "prompt": "Why?", "response": "So."},
+    "checkpoint": {
+        "checkpoint": "c-1",
+        "order": 1,
+        "stage": "serving",
+        "traffic_share": 0.5,
+        "lineage": {"data": ["a"]},
+    },
+    "response": {
+        "response_id": "r-1",
+        "checkpoint": "c-1",
+        "cohort": {"tier": "pro"},
+        "prompt": "Why?",
+        "response": "So.",
+    },
     "feedback": {
         "response_id": "r-1",
         "signal": "thumbs",
