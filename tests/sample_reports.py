@@ -3,6 +3,7 @@
 import datetime as dt
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from monitor.check import Finding, Interval, Verdict
 from monitor.result import (
@@ -253,4 +254,53 @@ def _enterprise_alert() -> Alert:
         n=1_102,
         message="enterprise does worse than its reward promised",
         evidence=_evidence(402.0, 365.0),
+    )
+
+
+def hostile_report() -> Report:
+    """Every text that a stranger can choose is an attack on a browser, a terminal or a reader."""
+    nasty = (
+        "\"><script>evil()</script><img src=x onerror=evil()>' {{7*7}} {% raw %} [bold]not markup[/bold] \u202egnp.exe"
+    )
+    link = (
+        "![evil](https://evil.example/p.png) <a href='javascript:evil()'>x</a> https://evil.example \x1b[31mred\x1b[0m"
+    )
+    huge = "evil" * 25_000
+    report = gamed_report()
+    evil = {"tier\n<b>": nasty, "k": huge}
+    example = Example(nasty, nasty, link, 1.0, None, f"{link}\n\u2067{nasty}", huge)
+    text = {"baseline_version": nasty, "null": link, "promise": nasty, "scores": {nasty: 0.5, huge: 0.5}}
+    alert = replace(
+        report.alerts[0],
+        attribution=nasty,
+        severity="page",
+        slice=evil,
+        checkpoint=huge,
+        leading=link,
+        shares={nasty: 0.7, huge: 0.3},
+        message=nasty,
+        evidence=replace(report.alerts[0].evidence, **text),
+        examples=[example] * 5,
+        state=nasty,
+    )
+    odd = replace(alert, severity=nasty, fingerprint=nasty)
+    return replace(
+        report,
+        loop=nasty,
+        reward=link,
+        outcome=nasty,
+        unit=nasty,
+        reference=replace(_reference(), name=huge, version=nasty),
+        events=EventCounts(1, 2, 3, 4, {nasty: 1}, {link: 3, huge: 1}),
+        feedback=FeedbackSplit(1, 1, 1, {nasty: 2, huge: 1}),
+        alerts=[alert, odd],
+        findings=[Finding(nasty, evil, verdict, Interval(), 0.1, 1, link + huge) for verdict in Verdict],
+        checkpoints=[
+            replace(
+                row, checkpoint=[nasty, huge, link][k % 3] + str(k), slice=evil if row.slice else {}, role="monitored"
+            )
+            for k, row in enumerate(report.checkpoints)
+        ],
+        paths=[replace(path, slice=evil) for path in report.paths],
+        notes=[nasty, link, huge],
     )

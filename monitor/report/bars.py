@@ -41,12 +41,12 @@ def interval_bar(interval: Interval, reach: float, kind: str) -> Markup | None:
     """
     if interval.value is None:
         return None
-    scale = Scale(-reach, reach, 4, 116)
-    body = line(60, 0, 60, 18, "axis")
+    scale = Scale(-reach, reach, 5, 155)
+    body = line(80, 0, 80, 16, "axis")
     if interval.low is not None and interval.high is not None:
-        body += line(scale(interval.low), 9, scale(interval.high), 9, f"{kind}-bar")
-    body += marker(scale(interval.value), 9, f"{kind}-dot", square=kind == "reward", size=3.5)
-    return tag("svg", body, viewBox="0 0 120 18", class_="interval-bar", aria_hidden="true")
+        body += line(scale(interval.low), 8, scale(interval.high), 8, f"{kind}-bar")
+    body += marker(scale(interval.value), 8, f"{kind}-dot", square=kind == "reward", size=3.5)
+    return tag("svg", body, viewBox="0 0 160 16", class_="interval-bar", aria_hidden="true")
 
 
 def common_reach(intervals: Sequence[Interval]) -> float:

@@ -13,7 +13,7 @@ from monitor.report.quadrant_chart import quadrant_chart, quarter
 from monitor.report.story_chart import story_chart
 from monitor.result import EvidencePath, Report
 
-WIDE, HALF, NARROW = 1000.0, 520.0, 340.0  # pixels; the style sheet shows the drawing that fits the window
+WIDE, HALF, NARROW = 1000.0, 470.0, 340.0  # pixels; the style sheet shows the drawing that fits the window
 FOLD = 280  # characters; a longer example is folded
 
 

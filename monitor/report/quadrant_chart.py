@@ -65,7 +65,7 @@ def _scale(changes: Sequence[Interval], start: float, end: float) -> Scale:
     reach = max([*values, 0.01]) * 2.5
     low = max(min([*ends, *(c.value or 0.0 for c in changes), 0.0]), -reach)
     high = min(max([*ends, *(c.value or 0.0 for c in changes), 0.0]), reach)
-    room = (high - low) * 0.06
+    room = max((high - low) * 0.06, 0.001)
     share = NAME_ROOM / abs(end - start)  # every quarter stays wide enough to be named
     smallest = share / (1 - share) * max(high + room, room - low)
     return Scale(min(low - room, -smallest), max(high + room, smallest), start, end)

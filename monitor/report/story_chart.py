@@ -11,9 +11,10 @@ from monitor.report.svg import CHARACTER, Scale, label, line, marker, path, pict
 from monitor.report.time_axis import time_axis
 from monitor.result import Alert, CheckpointSummary
 
-PANEL, TOP, GAP, BOTTOM = 150.0, 66.0, 36.0, 50.0
-CAPTIONS = (12.0, 27.0)  # heights of the rows that name the alerts
+PANEL, TOP, GAP, BOTTOM = 150.0, 26.0, 36.0, 50.0
+CAPTIONS = (12.0, 27.0)  # heights of the two rows above the panels that name the alerts
 LEFT, RIGHT = 46.0, 14.0
+TITLE_CHARACTER = 9.0  # pixels, generous: titles are bold
 
 
 def story_chart(
@@ -29,14 +30,16 @@ def story_chart(
     rewards, outcomes = [row.reward for row in drawn], [row.outcome for row in drawn]
     span = max(_span(rewards), _span(outcomes))
     time = _time_scale(drawn, incidents, width)
-    tops = (TOP, TOP + PANEL + GAP)
+    first = TOP + (CAPTIONS[-1] + 13 if incidents else 0)
+    tops = (first, first + PANEL + GAP)
     height = tops[1] + PANEL + BOTTOM
+    room = int((width - LEFT) / TITLE_CHARACTER) - len("Outcome: ")
     body = [
         *_checkpoint_marks(drawn, time, tops[0], height - BOTTOM),
         *_suspect_days(incidents, time, tops[0], height - BOTTOM),
         *_alert_marks(incidents, time, height - BOTTOM, width),
-        *_panel("reward", f"Reward: {wording.name(names[0], 40)}", drawn, rewards, span, time, tops[0], width),
-        *_panel("outcome", f"Outcome: {wording.name(names[1], 40)}", drawn, outcomes, span, time, tops[1], width),
+        *_panel("reward", f"Reward: {wording.name(names[0], room)}", drawn, rewards, span, time, tops[0], width),
+        *_panel("outcome", f"Outcome: {wording.name(names[1], room)}", drawn, outcomes, span, time, tops[1], width),
         *_checkpoint_names(drawn, time, height - BOTTOM + 16),
         *time_axis(time, height - BOTTOM + 26),
     ]
@@ -45,14 +48,13 @@ def story_chart(
 
 def _description(rows: Sequence[CheckpointSummary], incidents: Sequence[Incident]) -> str:
     first, last = rows[0], rows[-1]
-    fired = (
-        "; ".join(f"{i.alert.severity} fired {wording.day(i.alert.fired_at)}" for i in incidents) or "no alert fired"
-    )
+    alerts = [alert for incident in incidents for alert in incident.history]
+    fired = "; ".join(f"{wording.name(a.severity, 12)} fired {wording.day(a.fired_at)}" for a in alerts)
     return (
         f"From {wording.name(first.checkpoint)} to {wording.name(last.checkpoint)}, reward went from "
         f"{wording.percent(first.reward.value)} to {wording.percent(last.reward.value)} and outcome from "
-        f"{wording.percent(first.outcome.value)} to {wording.percent(last.outcome.value)}; {fired}. "
-        "The table below holds every number."
+        f"{wording.percent(first.outcome.value)} to {wording.percent(last.outcome.value)}; "
+        f"{fired or 'no alert fired'}. The table below holds every number."
     )
 
 
@@ -152,19 +154,23 @@ def _suspect_days(incidents: Sequence[Incident], time: Scale, top: float, bottom
 
 def _alert_marks(incidents: Sequence[Incident], time: Scale, bottom: float, width: float) -> Iterator[Markup]:
     """A line where each alert fired; captions while there is room, those of the worst alerts first."""
-    taken: list[tuple[int, float, float]] = []
+    taken: list[tuple[float, float, float]] = []
+    captions = []
     for alert in sorted((a for i in incidents for a in i.history), key=severity_rank):
         x = time(alert.fired_at.date().toordinal())
         severity = alert.severity if alert.severity in wording.SEVERITIES else "ticket"
+        yield line(x, CAPTIONS[-1] + 5, x, bottom, f"fired {severity}-line")
         text = _caption(alert, width)
         length = CHARACTER * len(text)
         left = min(max(x - length / 2, LEFT), width - RIGHT - length)
-        rows = (k for k in (1, 0) if not any(r == k and left < b and left + length > a for r, a, b in taken))
-        row = next(rows, None)
-        yield line(x, TOP if row is None else CAPTIONS[row] + 4, x, bottom, f"fired {severity}-line")
-        if row is not None:
-            taken.append((row, left - 8, left + length + 8))
-            yield label(text, left, CAPTIONS[row], f"label {severity}-text")
+        free = (
+            y for y in reversed(CAPTIONS) if not any(y == r and left < b and left + length > a for r, a, b in taken)
+        )
+        y = next(free, None)
+        if y is not None:
+            taken.append((y, left - 8, left + length + 8))
+            captions.append(label(text, left, y, f"label {severity}-text"))
+    yield from captions
 
 
 def _caption(alert: Alert, width: float) -> str:

@@ -125,7 +125,7 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
 
     >>> spread([10.0, 12.0, 50.0], 15, 0, 60)
     [10.0, 25.0, 50.0]
-    >>> spread([58.0, 59.0], 15, 0, 60)
+    >>> spread([58.0, 59.0], 15.0, 0.0, 60.0)
     [45.0, 60.0]
     """
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
