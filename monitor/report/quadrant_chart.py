@@ -34,9 +34,10 @@ def quadrant_chart(
     points = [(x(row.reward_change.value or 0.0), y(row.outcome_change.value or 0.0)) for row in drawn]
     labels = Labels(LEFT, TOP, width - RIGHT, height - BOTTOM)
     body = [
-        *_quarters(x, y, labels),
+        *_grounds(x, y),
         *_axes(x, y, width, height),
         *(mark for row in drawn for mark in _error_bars(row, x, y)),
+        *_names(x, y, labels),
         path(points, "trail"),
         *_dots(drawn, points, alerted, labels),
     ]
@@ -71,15 +72,20 @@ def _scale(changes: Sequence[Interval], start: float, end: float) -> Scale:
     return Scale(min(low - room, -smallest), max(high + room, smallest), start, end)
 
 
-def _quarters(x: Scale, y: Scale, labels: Labels) -> Iterator[Markup]:
+def _grounds(x: Scale, y: Scale) -> Iterator[Markup]:
     for (right, up), text in CORNERS.items():
         left, width = (x(0), x.end - x(0)) if right else (x.start, x(0) - x.start)
         top, height = (y.end, y(0) - y.end) if up else (y(0), y.start - y(0))
         yield tag("rect", x=left, y=top, width=width, height=height, class_=f"quarter {text.replace(' ', '-')}")
+
+
+def _names(x: Scale, y: Scale, labels: Labels) -> Iterator[Markup]:
+    """The quarters' names in the outer corners, one word a line; their places are kept free of other labels."""
+    for (right, up), text in CORNERS.items():
         words = text.split()
         length = 1.15 * CHARACTER * max(map(len, words))
         at = x.end - 8 if right else x.start + 8
-        first = top + 18 if up else top + height - 9 - LINE * (len(words) - 1)
+        first = y.end + 18 if up else y.start - 9 - LINE * (len(words) - 1)
         labels.block(at - length * right, first - 14, at + length * (not right), first + LINE * (len(words) - 1) + 5)
         for k, word in enumerate(words):
             yield label(word, at, first + LINE * k, "quarter-name", "end" if right else "start")
