@@ -1,0 +1,107 @@
+"""What do the commands share? Options, the store's place, expected faults, progress, output."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from sqlalchemy.exc import SQLAlchemyError
+
+from consumers.database import DatabaseTooNew
+from consumers.export import ExportError
+from consumers.importers.rows import TableError
+from consumers.rejected import ReplayRefused
+from consumers.sources import SourceError
+from consumers.store import EventStore
+from monitor.settings import Settings, SettingsError, load_settings
+from monitor.state import UnknownAlert
+
+
+class UsageFault(Exception):  # noqa: N818
+    """What was asked cannot be done as asked; the message says what to do instead."""
+
+
+EXPECTED_FAULTS = (
+    UsageFault,
+    SettingsError,
+    SourceError,
+    ExportError,
+    TableError,
+    ReplayRefused,
+    UnknownAlert,
+    DatabaseTooNew,
+    SQLAlchemyError,
+    OSError,
+)
+
+
+class Format(StrEnum):
+    """How a result is printed."""
+
+    text = "text"
+    json = "json"
+
+
+DEFAULT_SETTINGS = Path("reward-drift.yaml")
+SettingsOption = Annotated[
+    Path, typer.Option("--settings", "-s", "--config", help="The settings file; `reward-drift init` writes one.")
+]
+StoreOption = Annotated[
+    str, typer.Option("--store", envvar="REWARD_DRIFT_STORE", help="The store: a file or a sqlite:/// URL.")
+]
+DEFAULT_STORE = "reward-drift.sqlite"
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")]
+Files = Annotated[list[str], typer.Argument(help="Event files (.jsonl, .gz, .zst), patterns, or - for standard input.")]
+
+
+def exit_code_of(fault: Exception) -> int:
+    """2 for what the user can mend in the call, the settings or the files; 4 for a fault of database or machine."""
+    mendable = not isinstance(fault, SQLAlchemyError | OSError) or isinstance(fault, FileNotFoundError)
+    return 2 if mendable else 4
+
+
+def settings_of(path: Path) -> Settings:
+    """The settings, or SettingsError with every problem."""
+    return load_settings(path)
+
+
+@contextmanager
+def existing_store(store: str) -> Iterator[EventStore]:
+    """Open a store that must be there already."""
+    path = Path(store.removeprefix("sqlite:///"))
+    if "://" not in store.removeprefix("sqlite:///") and not path.exists():
+        raise UsageFault(f"{path}: no such store; `reward-drift ingest FILE... --store {store}` makes one")
+    with EventStore.open(store) as opened:
+        yield opened
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def say(message: str) -> None:
+    """A message for people, on standard error."""
+    Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False)
+
+
+@contextmanager
+def reading(paths: Sequence[str], quiet: bool) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
+    """A progress bar over the bytes of files: (bytes read, stage begun). Silent when not a terminal."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield (lambda _: None), (lambda _: None)
+        return
+    sizes = [Path(path).stat().st_size for path in paths if path != "-" and Path(path).is_file()]
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("reading events", total=sum(sizes) if len(sizes) == len(paths) else None)
+        yield (lambda n: progress.advance(task, n)), (lambda what: progress.update(task, description=what, total=None))

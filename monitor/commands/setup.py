@@ -1,0 +1,136 @@
+"""Commands for the first minutes: a settings file, the schema of events, what this machine lacks."""
+
+import importlib.util
+import os
+import shutil
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from consumers.schema import event_schema
+from consumers.store import EventStore
+from monitor.check import load_checks
+from monitor.commands.common import (
+    DEFAULT_SETTINGS,
+    DEFAULT_STORE,
+    Format,
+    FormatOption,
+    JsonOption,
+    SettingsOption,
+    StoreOption,
+    UsageFault,
+    print_json,
+)
+from monitor.settings import SettingsError, load_settings
+
+TEMPLATE = """\
+# What reward-drift watches. Every key but outcome.metric has a default.
+loop: {loop}
+
+# The number the loop optimises: a feedback signal (thumbs, rating) or a scorer of score events.
+reward: {{signal: thumbs}}            # or {{scorer: my-reward-model}}
+
+# What really happened, established by people or systems, never by the reward.
+outcome: {{metric: {metric}, horizon: 14d, higher_is_better: true}}
+# outcome.range: [0, 1]             numbers are mapped linearly; values outside are left out and counted
+# outcome.missing: exclude          or false, for events such as churn that are sent only when they happen
+
+# The frozen baseline. Default: the first checkpoint.
+# reference: {{checkpoint: ckpt-00}}   or {{from: 2026-01-01, until: 2026-03-01}}
+
+cohorts: []                         # keys of a response's cohort that get series of their own, e.g. [tier, locale]
+unit: user-day                      # what counts as one independent unit: response, conversation or user-day
+
+# Mean time to a false alert of each severity, over all series together.
+alerts: {{ticket: 30d, warning: 365d, page: 3650d}}
+"""
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = DEFAULT_SETTINGS,
+    metric: Annotated[str, typer.Option("--metric", help="The outcome to watch.")] = "task_success",
+    loop: Annotated[str, typer.Option("--loop", help="A name for the loop.")] = "my-loop",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Write a commented settings file."""
+    if path.exists() and not force:
+        raise UsageFault(f"{path}: exists; choose another name or --force to replace it")
+    path.write_text(TEMPLATE.format(loop=loop, metric=metric), encoding="utf-8")
+    typer.echo(f"wrote {path}; next: reward-drift replay EVENTS.jsonl --settings {path}")
+
+
+def schema() -> None:
+    """Print the JSON Schema (2020-12) of the events, made from the models that check them."""
+    print_json(event_schema())
+
+
+def doctor(
+    settings: SettingsOption = DEFAULT_SETTINGS,
+    store: StoreOption = DEFAULT_STORE,
+    format_: FormatOption = Format.text,
+    json_: JsonOption = False,
+) -> None:
+    """Check this machine, the settings and the store; exit 1 if something needs mending."""
+    rows = [_python(), _sqlite(), _checks(), _disk(), _settings(settings), _store(store), _receiver(), *_extras()]
+    if json_ or format_ is Format.json:
+        print_json({"checks": rows})
+    else:
+        for row in rows:
+            typer.echo(f"{row['state']:<5} {row['what']:<10} {row['told']}")
+    if any(row["state"] == "MEND" for row in rows):
+        raise typer.Exit(1)
+
+
+def _row(state: str, what: str, told: str) -> dict[str, Any]:
+    return {"state": state, "what": what, "told": told}
+
+
+def _python() -> dict[str, Any]:
+    return _row("ok", "python", sys.version.split()[0])
+
+
+def _sqlite() -> dict[str, Any]:
+    good = sqlite3.sqlite_version_info >= (3, 35)
+    return _row("ok" if good else "MEND", "sqlite", sqlite3.sqlite_version + ("" if good else "; 3.35 is needed"))
+
+
+def _checks() -> dict[str, Any]:
+    return _row("ok", "checks", ", ".join(load_checks()))
+
+
+def _disk() -> dict[str, Any]:
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    return _row("ok" if free > 1 else "MEND", "disk", f"{free:.1f} GiB free here")
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return _row("none", "settings", f"{path}: not there yet; `reward-drift init` writes one")
+    try:
+        return _row("ok", "settings", f"{path}: loop {load_settings(path).loop!r}")
+    except SettingsError as fault:
+        return _row("MEND", "settings", str(fault))
+
+
+def _store(store: str) -> dict[str, Any]:
+    path = Path(store.removeprefix("sqlite:///"))
+    if not path.exists():
+        return _row("none", "store", f"{path}: not there yet; `reward-drift ingest FILE...` makes one")
+    with EventStore.open(store) as opened:
+        counts = opened.counts()
+    return _row("ok", "store", f"{path}: {counts.events:,} events, {counts.rejected_open:,} rejected")
+
+
+def _receiver() -> dict[str, Any]:
+    url = os.environ.get("REWARD_DRIFT_WEBHOOK_URL")
+    told = "set" if url else "none; set REWARD_DRIFT_WEBHOOK_URL to send alerts"
+    return _row("ok" if url else "none", "webhook", told)
+
+
+def _extras() -> list[dict[str, Any]]:
+    found = importlib.util.find_spec("torch") is not None
+    told = "installed" if found else "not installed; pip install 'reward-drift-monitor[models]' to score checkpoints"
+    return [_row("ok" if found else "none", "models", told)]

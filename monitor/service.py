@@ -1,0 +1,33 @@
+"""How does the always-on monitor take one step? Load what it knows, look, keep the result."""
+
+import datetime as dt
+import hashlib
+from collections.abc import Sequence
+
+from consumers.store import EventStore
+from monitor.result import Report
+from monitor.settings import Settings
+from monitor.state import MonitorState
+from monitor.tick import tick
+
+DECIDING = {"loop", "reward", "outcome", "reference", "cohorts", "unit", "checks", "alerts"}
+
+
+def tick_store(
+    store: EventStore, settings: Settings, as_of: dt.datetime, now: dt.datetime, receivers: Sequence[str]
+) -> Report:
+    """Tick a store and keep memory, alerts and what is to be sent, in one transaction.
+
+    Settings that decide anything are part of the memory: changed ones start the next look from nothing, under a new
+    baseline, and keep the open alerts.
+    """
+    state, digest = MonitorState(store.engine), settings_digest(settings)
+    seen = tick(store, settings, as_of, state.load(settings.loop, digest))
+    if seen.memory is not None:
+        state.save(settings.loop, digest, seen.memory, seen.since, now, receivers)
+    return seen.report
+
+
+def settings_digest(settings: Settings) -> str:
+    """What the settings decide, hashed."""
+    return hashlib.sha256(settings.model_dump_json(include=DECIDING).encode()).hexdigest()

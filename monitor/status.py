@@ -1,0 +1,66 @@
+"""Is the loop watched, and how fresh is what we know?"""
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import text
+
+from consumers.store import EventStore
+from monitor.items import EPOCH, date_of
+from monitor.result import plain_json
+from monitor.service import settings_digest
+from monitor.settings import Settings
+from monitor.state import OPEN, MonitorState
+
+NEWEST = "SELECT type, MAX(time_us) FROM event GROUP BY type ORDER BY type"
+
+
+def status_of(store: EventStore, settings: Settings, now: dt.datetime) -> dict[str, Any]:
+    """Open alerts, event counts and the age of the newest event of each type, as plain JSON types.
+
+    state: "alert" with an open alert, "quiet" without, "blind" when nothing was decided yet or no day for two days.
+    """
+    state = MonitorState(store.engine)
+    memory = state.load(settings.loop, settings_digest(settings))
+    alerts = [s for s in state.episodes(settings.loop) if s.episode.state in OPEN]
+    decided = date_of(memory.closed - 1) if memory and memory.closed else None
+    late = decided is None or (now.date() - decided).days > 2
+    counts = store.counts()
+    with store.engine.connect() as connection:
+        newest = {row[0]: EPOCH + dt.timedelta(microseconds=row[1]) for row in connection.execute(text(NEWEST))}
+    told: dict[str, Any] = plain_json(
+        {
+            "loop": settings.loop,
+            "state": "alert" if alerts else "blind" if late else "quiet",
+            "decided_until": decided,
+            "reference": memory.baseline.window.checkpoint if memory else None,
+            "alerts": [
+                {"id": s.id, "check": s.episode.check, "severity": s.episode.severity, "slice": s.episode.slice}
+                for s in alerts
+            ],
+            "freshness": {
+                name: {"newest": moment, "age_days": round((now - moment) / dt.timedelta(days=1), 2)}
+                for name, moment in newest.items()
+            },
+            "events": counts.by_type,
+            "feedback": counts.purposes,
+            "rejected": counts.rejected_by_reason,
+            "conflicts": counts.conflicts,
+        }
+    )
+    return told
+
+
+def status_text(state: dict[str, Any]) -> str:
+    """The same for people."""
+    said = {
+        "alert": f"{len(state['alerts'])} open alerts; `reward-drift alerts list` shows them",
+        "quiet": "no open alert",
+        "blind": "BLIND: no recent day was decided; run `reward-drift tick` daily and see that events arrive",
+    }[state["state"]]
+    lines = [f"{state['loop']}: {said}", f"decided until {state['decided_until'] or 'never'}"]
+    for name, fresh in state["freshness"].items():
+        lines.append(f"  {name:<32} {state['events'][name]:>10,}  newest {fresh['newest']} ({fresh['age_days']} d ago)")
+    lines.append("  feedback: " + (", ".join(f"{n:,} {p}" for p, n in state["feedback"].items()) or "none"))
+    lines.append("  rejected: " + (", ".join(f"{n:,} {r}" for r, n in state["rejected"].items()) or "none"))
+    return "\n".join(lines)
