@@ -22,6 +22,7 @@ from monitor.statistics.detector import smallest_visible
 from monitor.summary import summaries
 
 FINDING_DAYS = 28
+HEADLINE = SeriesKey("reward_outcome_decoupling", "A1", "")  # the series whose sight the state of the loop quotes
 
 
 def conclude(store: EventStore, case: Case, memory: Memory, complete: bool) -> Report:
@@ -42,6 +43,7 @@ def conclude(store: EventStore, case: Case, memory: Memory, complete: bool) -> R
         checkpoints=summaries(snapshot) if complete else [],
         paths=_shown_paths(memory, case.paths),
         notes=_notes(snapshot, memory),
+        smallest_visible=_visible_drop(case, memory, HEADLINE) if HEADLINE in case.weights else None,
     )
 
 
@@ -86,19 +88,28 @@ def _finding(case: Case, memory: Memory, key: SeriesKey) -> Finding:
 
 
 def _told(case: Case, memory: Memory, key: SeriesKey, n: int) -> str:
-    info, episode = memory.book.info[key], memory.episodes.get(EpisodeKey(key.slice, key.check))
+    episode = memory.episodes.get(EpisodeKey(key.slice, key.check))
     if n == 0:
-        return f"no data: needs {info.needs or 'matured units with an outcome after the reference'}"
+        return f"no data: needs {memory.book.info[key].needs or 'matured units with an outcome after the reference'}"
     if key not in case.weights:
         return f"since it began serving; {n:,} {case.snapshot.settings.unit} units with an outcome"
     if episode is not None:
         return f"{episode.severity} latched since {date_of(episode.crossings[0].day + 1)}"
-    total_n, total, squares = memory.book.sums(key)
-    deviation = float(np.sqrt(max(squares / total_n - (total / total_n) ** 2, 1e-6)))
-    drop = smallest_visible(total_n, deviation, info.allowance, case.thresholds["warning"], case.weights[key])
-    if drop >= 1.0:
+    drop = _visible_drop(case, memory, key)
+    if drop is None:
         return "no alert; no drop could have been seen yet"
     return f"no alert; a drop of {drop * 100:.1f} pt would have been seen by now with probability .9"
+
+
+def _visible_drop(case: Case, memory: Memory, key: SeriesKey) -> float | None:
+    """The drop that a watched series would have shown by now with probability .9; None when it could show none."""
+    n, total, squares = memory.book.sums(key)
+    if n == 0:
+        return None
+    deviation = float(np.sqrt(max(squares / n - (total / n) ** 2, 1e-6)))
+    allowance = memory.book.info[key].allowance
+    drop = smallest_visible(n, deviation, allowance, case.thresholds["warning"], case.weights[key])
+    return drop if drop < 1.0 else None
 
 
 def _shown_paths(memory: Memory, paths: Mapping[str, Path]) -> list[EvidencePath]:

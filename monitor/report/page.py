@@ -25,12 +25,15 @@ class Incident:
 
 
 def incidents(report: Report) -> list[Incident]:
-    """Open ones before closed ones, worst severity first, then the earliest."""
+    """Open ones before closed ones, worst severity first, all traffic before slices, then the earliest."""
     episodes: dict[str, list[Alert]] = {}
     for alert in sorted(report.alerts, key=lambda a: a.fired_at):
         episodes.setdefault(alert.fingerprint, []).append(alert)
     found = [Incident(min(alerts, key=severity_rank), tuple(alerts)) for alerts in episodes.values()]
-    return sorted(found, key=lambda i: (not i.is_open, _rank(i.alert.severity), i.history[0].fired_at))
+    return sorted(
+        found,
+        key=lambda i: (not i.is_open, severity_rank(i.alert), bool(i.alert.slice), i.history[0].fired_at),
+    )
 
 
 def open_incidents(report: Report) -> list[Incident]:
@@ -167,7 +170,7 @@ def cohort_rows(report: Report) -> list[CheckpointSummary]:
 
 def history_line(incident: Incident) -> str:
     """When it began and when each severity fired."""
-    fired = ", then ".join(f"{name(a.severity)} {wording.moment(a.fired_at)}" for a in incident.history)
+    fired = ", then ".join(f"{name(a.severity)} {wording.fired(a.fired_at)}" for a in incident.history)
     return f"likely start {wording.day(incident.alert.evidence.likely_start)}, fired: {fired}"
 
 

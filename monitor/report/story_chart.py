@@ -14,7 +14,7 @@ from monitor.result import Alert, CheckpointSummary
 PANEL, TOP, GAP, BOTTOM = 150.0, 26.0, 36.0, 50.0
 CAPTIONS = (12.0, 27.0)  # heights of the two rows above the panels that name the alerts
 LEFT, RIGHT = 46.0, 14.0
-TITLE_CHARACTER = 9.0  # pixels, generous: titles are bold
+TITLE_CHARACTER, BOLD_CHARACTER = 9.0, 7.4  # pixels, generous
 
 
 def story_chart(
@@ -142,26 +142,26 @@ def _checkpoint_names(rows: Sequence[CheckpointSummary], time: Scale, y: float) 
 
 
 def _suspect_days(incidents: Sequence[Incident], time: Scale, top: float, bottom: float) -> Iterator[Markup]:
-    """A band from each alert's likely start to the day it first fired."""
-    for incident in incidents:
-        start, end = (
-            time(date.toordinal())
-            for date in (incident.alert.evidence.likely_start, incident.history[0].fired_at.date())
-        )
+    """A band from the likely start to the day it first fired, for the worst incident over all traffic."""
+    for incident in [i for i in incidents if not i.alert.slice][:1]:
+        start = time(incident.alert.evidence.likely_start.toordinal())
+        end = time(incident.history[0].fired_at.date().toordinal())
         if start < end:
             yield tag("rect", x=start, y=top, width=end - start, height=bottom - top, class_="suspect")
 
 
 def _alert_marks(incidents: Sequence[Incident], time: Scale, bottom: float, width: float) -> Iterator[Markup]:
-    """A line where each alert fired; captions while there is room, those of the worst alerts first."""
+    """A line where each alert over all traffic fired and a tick where a slice's did; captions while there is room."""
     taken: list[tuple[float, float, float]] = []
     captions = []
-    for alert in sorted((a for i in incidents for a in i.history), key=severity_rank):
+    alerts = [alert for incident in incidents for alert in incident.history]
+    for alert in sorted(alerts, key=lambda a: (bool(a.slice), severity_rank(a))):
         x = time(alert.fired_at.date().toordinal())
         severity = alert.severity if alert.severity in wording.SEVERITIES else "ticket"
-        yield line(x, CAPTIONS[-1] + 5, x, bottom, f"fired {severity}-line")
+        top = CAPTIONS[-1] + 5
+        yield line(x, top, x, top + 9 if alert.slice else bottom, f"fired {severity}-line")
         text = _caption(alert, width)
-        length = CHARACTER * len(text)
+        length = BOLD_CHARACTER * len(text)
         left = min(max(x - length / 2, LEFT), width - RIGHT - length)
         free = (
             y for y in reversed(CAPTIONS) if not any(y == r and left < b and left + length > a for r, a, b in taken)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -103,7 +103,7 @@ def _checkpoint_table(rows: Sequence[CheckpointSummary]) -> Table | None:
     return _table(
         [
             "checkpoint",
-            ">matured from",
+            ">since",
             ">n",
             ">missing",
             ">reward",
@@ -184,7 +184,8 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table | Non
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for column in columns:
         right = column.startswith(">")
-        table.add_column(Text(column.lstrip(">")), justify="right" if right else "left", no_wrap=right)
+        justify: JustifyMethod = "right" if right else "left"
+        table.add_column(Text(column.lstrip(">")), justify=justify, no_wrap=right, min_width=None if right else 11)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table if table.row_count else None

@@ -132,6 +132,11 @@ def moment(time: dt.datetime) -> str:
     return f"{day(utc)} {utc:%H:%M} UTC"
 
 
+def fired(time: dt.datetime) -> str:
+    """When an alert fired: a day's close needs no hour."""
+    return day(time.astimezone(dt.UTC)) if moment(time).endswith(" 00:00 UTC") else moment(time)
+
+
 def statistic(value: float, rule: str) -> str:
     """The evidence in its own unit: days for the restarting rule, a plain factor for a known start.
 

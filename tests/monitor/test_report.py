@@ -99,7 +99,7 @@ def test_rollback_names_the_last_checkpoint_before_the_likely_start() -> None:
 def test_text_page_holds_its_numbers() -> None:
     text = " ".join(render_text(gamed_report(), console_width=100).split())
     for part in (
-        "[PAGE] Reward up, users worse: support-bot ckpt-05, all traffic likely start 2 May 2026, fired: page 21 May",
+        "[PAGE] Reward up, users worse: support-bot ckpt-05, all traffic likely start 2 May 2026, fired: page 21 May 2026",
         "reward +9.1 pt (+8.0..+10.2) task_success -4.0 pt (-5.6..-2.4) n=8,214 user-days against 7,990, missing 3.0%",
         "evidence 5,120 d (page at 3,650 d:",
         "worst cohorts: tier=enterprise -2.3 pt (n=398)",
