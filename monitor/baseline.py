@@ -116,7 +116,7 @@ def baseline_from_json(text: str) -> Baseline:
 
 
 def _curve(raw: Mapping[str, Any]) -> Curve:
-    return Curve(np.array(raw["rewards"]), np.array(raw["values"]), np.array(raw["support"]), raw["blocks"])
+    return Curve(np.array(raw["rewards"]), np.array(raw["values"]), np.array(raw["support"]))
 
 
 def find_window(frame: pd.DataFrame, settings: Settings, first: str | None) -> Window:

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from monitor.check import Measurement, Slice
 from monitor.snapshot import slice_name
-from monitor.statistics.detector import BETS, daily_log_sums, usable_bets
+from monitor.statistics.detector import BETS, daily_log_sums
+from monitor.statistics.reference_error import QUANTILE
 
 Array = NDArray[np.float64]
 
-SE_QUANTILE = 1.645  # one-sided 95%: with this allowance the null holds for 95% of reference draws
 FIELDS = 3 + BETS.size  # n, total, squares, then one log sum a bet
 
 
@@ -27,7 +27,7 @@ class SeriesKey(NamedTuple):
 
 @dataclass(frozen=True)
 class SeriesInfo:
-    """What stays fixed of a series while its baseline does."""
+    """What is known of a series beside its sums. allowance: the one of its newest day; earlier days had their own."""
 
     slice: Slice
     tolerance: float
@@ -41,8 +41,8 @@ class SeriesInfo:
 class SeriesBook:
     """Daily sums of every series from `first_day` on.
 
-    cells: shape (days, series, 3 + bets): n, total, squares and the log sums; zeros on a day without units (-inf
-    where a bet is left out). Adding days of two books adds their cells.
+    cells: shape (days, series, 3 + bets): n, total, squares and the log sums; zeros on a day without units.
+    Adding days of two books adds their cells.
     """
 
     first_day: int
@@ -67,7 +67,8 @@ class SeriesBook:
             key = SeriesKey(name, measurement.series, slice_name(measurement.slice))
             inside = (measurement.days >= since) & (measurement.days < until)
             effects, days = measurement.effects[inside], measurement.days[inside]
-            distinct, logs = daily_log_sums(effects, days, self.info[key].allowance)
+            allowances = material_harm + measurement.baseline_allowance[inside]
+            distinct, logs = daily_log_sums(effects, days, allowances)
             index = np.searchsorted(distinct, days)
             column = self.cells[distinct - self.first_day, position[key]]
             column[:, 0] = np.bincount(index, minlength=distinct.size)
@@ -89,11 +90,12 @@ class SeriesBook:
         key = SeriesKey(name, measured.series, slice_name(measured.slice))
         if key not in self.info:
             self.keys.append(key)
-        allowance = material_harm + SE_QUANTILE * measured.baseline_error + measured.baseline_bias
+        latest = measured.baseline_allowance[np.argmax(measured.days)] if measured.days.size else None
+        known = self.info[key].allowance if key in self.info else material_harm + QUANTILE * measured.baseline_error
         self.info[key] = SeriesInfo(
             slice=dict(measured.slice),
             tolerance=measured.tolerance,
-            allowance=min(allowance, 1.0),
+            allowance=known if latest is None else material_harm + float(latest),
             baseline_error=measured.baseline_error,
             baseline_units=measured.baseline_units,
             needs=measured.needs,
@@ -106,7 +108,4 @@ class SeriesBook:
 
     def empty(self, days: int) -> Array:
         """Cells of so many days on which nothing happened."""
-        cells = np.zeros((days, len(self.keys), FIELDS))
-        for column, key in enumerate(self.keys):
-            cells[:, column, 3:] = np.where(usable_bets(self.info[key].allowance), 0.0, -np.inf)
-        return cells
+        return np.zeros((days, len(self.keys), FIELDS))

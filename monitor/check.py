@@ -46,7 +46,7 @@ class Measurement:
     days: shape (units,), the day (since 1970-01-01) on which each unit matured; empty for `exact`.
     tolerance: the most harm a PASS may leave open; share in [0, 1].
     baseline_error: standard error of the frozen baseline the effects are measured against.
-    baseline_bias: how far the baseline is known to lean against the effects (shrinkage); added to the allowance.
+    baseline_allowance: shape (units,), what to concede to the baseline on each unit's day, fixed before that day.
     baseline_units: how many reference units stand behind that baseline.
     exact: a census (every member was looked at): no interval, and no effects means INCONCLUSIVE.
     needs: what is missing when there are no effects, for the reader.
@@ -58,7 +58,7 @@ class Measurement:
     series: str = ""
     days: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     baseline_error: float = 0.0
-    baseline_bias: float = 0.0
+    baseline_allowance: FloatArray = field(default_factory=lambda: np.zeros(0))
     baseline_units: int = 0
     exact: bool = False
     needs: str = ""

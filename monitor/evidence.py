@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.book import SE_QUANTILE, SeriesBook, SeriesKey
-from monitor.statistics.detector import BETS, COMPANION_FLOOR, DetectorState, advance, known_start, mixture, usable_bets
+from monitor.book import SeriesBook, SeriesKey
+from monitor.statistics.detector import BETS, COMPANION_FLOOR, DetectorState, advance, known_start, mixture
 from monitor.statistics.family import series_weight, slice_weights
 from monitor.statistics.intervals import ENOUGH_UNITS
+from monitor.statistics.reference_error import QUANTILE
 
 Array = NDArray[np.float64]
 
@@ -96,12 +97,11 @@ def walk(
 def likely_start(book: SeriesBook, key: SeriesKey, day: int) -> tuple[int, float]:
     """(index of the day on which the companion of the heaviest bet last left its floor, that bet)."""
     logs = book.cells[: day + 1, book.keys.index(key), 3:]
-    usable = usable_bets(book.info[key].allowance)
     level, start = np.zeros(BETS.size), np.zeros(BETS.size, int)
     for index, row in enumerate(logs):
         start = np.where(level <= 0, index, start)
         level = np.maximum(level, 0.0) + row
-    bet = int(np.argmax(np.where(usable, level, -np.inf)))
+    bet = int(np.argmax(level))
     return int(start[bet]), float(BETS[bet])
 
 
@@ -153,7 +153,7 @@ def _improving(book: SeriesBook, name: str) -> NDArray[np.bool_]:
     sums[IMPROVING_DAYS:] -= sums[:-IMPROVING_DAYS].copy()
     n, total, squares = np.maximum(sums[:, 0], 1.0), sums[:, 1], sums[:, 2]
     error = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 1e-6) / n)
-    better: NDArray[np.bool_] = total / n + SE_QUANTILE * (error + book.info[key].baseline_error) < 0
+    better: NDArray[np.bool_] = total / n + QUANTILE * (error + book.info[key].baseline_error) < 0
     return better & (sums[:, 0] >= ENOUGH_UNITS)
 
 

@@ -21,6 +21,7 @@ from monitor.statistics.attribution import PARENTS, Stream, label_shares, name_l
 from monitor.statistics.detector import smallest_visible
 from monitor.statistics.family import series_weight
 from monitor.statistics.intervals import mean_interval
+from monitor.statistics.reference_error import QUANTILE
 
 ASSOCIATION_CHECK = "reward_outcome_association"
 NULLS = {
@@ -117,7 +118,7 @@ def _evidence(
         threshold=threshold,
         promise=_promise(crossing, threshold),
         material_harm=material_harm(case.snapshot),
-        baseline_error=info.baseline_error,
+        baseline_error=(info.allowance - material_harm(case.snapshot)) / QUANTILE,
         baseline_version=case.snapshot.baseline.version,
         reference_units=info.baseline_units,
         missing_share=float(frame["outcome"].isna().mean()) if len(frame) else 0.0,

@@ -7,7 +7,7 @@ from monitor.baseline import Baseline
 from monitor.book import SeriesBook
 from monitor.check import Finding
 from monitor.result import Alert
-from monitor.snapshot import BaselineError
+from monitor.statistics.reference_error import ReferenceError
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Memory:
 
     baseline: Baseline
     book: SeriesBook
-    errors: dict[str, BaselineError] = field(default_factory=dict)
+    errors: dict[str, ReferenceError] = field(default_factory=dict)
     arms: tuple[str, ...] = ()
     episodes: dict[EpisodeKey, Episode] = field(default_factory=dict)
     resets: dict[str, list[int]] = field(default_factory=dict)

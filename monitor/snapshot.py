@@ -16,7 +16,7 @@ from monitor.check import Measurement, Slice
 from monitor.items import Items
 from monitor.settings import Settings
 from monitor.statistics.pairs import disjoint_pairs
-from monitor.statistics.reference_error import reference_error
+from monitor.statistics.reference_error import ReferenceError, allowance_by_day, reference_error
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -35,20 +35,12 @@ PROVENANCE = """
 
 
 @dataclass(frozen=True)
-class BaselineError:
-    """How wrong the reference itself may be about one series of one slice."""
-
-    error: float
-    bias: float
-    units: int
-
-
-@dataclass(frozen=True)
 class Part:
     """The items of one slice: all production traffic, one cohort, or one of several arms serving at once.
 
     Arrays of shape (items,): reward and outcome in 0..1 (NaN unknown), expected = m_g(reward), mean_outcome and
-    mean_reward of the item's cohort, unit and user and cohort codes, day of maturity, role.
+    mean_reward of the item's cohort, unit and user and cohort codes, cell (the fitted value behind `expected`), day of
+    maturity, role.
     """
 
     slice: Slice
@@ -60,9 +52,10 @@ class Part:
     unit: Codes
     user: Codes
     cohort: Codes
+    cell: Codes
     day: Codes
     role: NDArray[np.str_]
-    known_errors: dict[str, BaselineError]
+    known_errors: dict[str, ReferenceError]
     split: float
 
     def measure(self, series: str, effects: Array, cells: Codes, tolerance: float) -> Measurement:
@@ -70,9 +63,11 @@ class Part:
 
         cells: shape (items,), items that share a fitted baseline value share a number.
         """
-        _, days, values = unit_means(self.unit, self.day, effects, self.role == "monitored")
+        monitored = (self.role == "monitored") & ~np.isnan(effects)
+        _, days, values = unit_means(self.unit, self.day, effects, monitored)
         baseline = self._error(series, lambda: self._reference_error(effects, cells))
-        return self._measurement(series, values, days, baseline, tolerance)
+        distinct, allowances = allowance_by_day(baseline, self.day[monitored], cells[monitored])
+        return self._measurement(series, values, days, baseline, allowances[np.searchsorted(distinct, days)], tolerance)
 
     def measure_pairs(self, series: str, tolerance: float) -> Measurement:
         """AUC_0 - concordance over disjoint pairs of one success and one failure of the same cohort and day."""
@@ -80,13 +75,20 @@ class Part:
         before, _ = self._concordance("reference")
         n, hits = before.size, float(before.sum())
         share = (hits + 1) / (n + 2)
-        fresh = BaselineError(float(np.sqrt(share * (1 - share) / max(n, 1))), 0.0, n)
+        fresh = ReferenceError(float(np.sqrt(share * (1 - share) / max(n, 1))), 0.0, n, {})
         baseline = self._error(series, lambda: fresh)
-        start = self._error(series + ".start", lambda: BaselineError(hits / n if n else 0.5, 0.0, n))
-        return self._measurement(series, start.error - values, days, baseline, tolerance)
+        start = self._error(series + ".start", lambda: ReferenceError(hits / n if n else 0.5, 0.0, n, {}))
+        allowances = np.full(days.size, baseline.allowance())
+        return self._measurement(series, start.error - values, days, baseline, allowances, tolerance)
 
     def _measurement(
-        self, series: str, values: Array, days: Codes, baseline: BaselineError, tolerance: float
+        self,
+        series: str,
+        values: Array,
+        days: Codes,
+        baseline: ReferenceError,
+        allowances: Array,
+        tolerance: float,
     ) -> Measurement:
         enough = baseline.units >= COHORT_UNITS
         needs = "" if enough else f"{baseline.units} of {COHORT_UNITS} reference units"
@@ -97,24 +99,23 @@ class Part:
             tolerance=tolerance,
             series=series,
             baseline_error=baseline.error,
-            baseline_bias=baseline.bias,
+            baseline_allowance=allowances if enough else allowances[:0],
             baseline_units=baseline.units,
             needs=needs,
         )
 
-    def _error(self, series: str, fresh: Any) -> BaselineError:
+    def _error(self, series: str, fresh: Any) -> ReferenceError:
         key = series + "|" + slice_name(self.slice)
         if key not in self.known_errors:
             self.known_errors[key] = fresh()
         return self.known_errors[key]
 
-    def _reference_error(self, effects: Array, cells: Codes) -> BaselineError:
+    def _reference_error(self, effects: Array, cells: Codes) -> ReferenceError:
         mine = (self.role == "reference") & ~np.isnan(effects)
-        error, bias, units = reference_error(
+        return reference_error(
             effects[mine], self.outcome[mine], cells[mine], self.unit[mine], self.user[mine], self.cohort[mine],
             self.day[mine],
         )  # fmt: skip
-        return BaselineError(error, bias, units)
 
     def _concordance(self, role: str) -> tuple[Array, Codes]:
         mine = (self.role == role) & ~np.isnan(self.outcome) & ~np.isnan(self.reward)
@@ -150,7 +151,7 @@ class Snapshot:
     baseline: Baseline
     engine: Engine
     arms: tuple[str, ...] = ()
-    errors: dict[str, BaselineError] = field(default_factory=dict)
+    errors: dict[str, ReferenceError] = field(default_factory=dict)
 
     def parts(self, of: str | None = None) -> Iterator[Part]:
         """All traffic first, then each cohort value with enough reference units, then each arm of a split traffic.
@@ -203,6 +204,7 @@ class Snapshot:
             "unit": unit,
             "user": user.astype(np.int64),
             "cohort": cohort,
+            "cell": base.expects.cells(reward, cohort) if base.expects else cohort,
             "day": frame["day"].to_numpy(np.int64),
             "role": base.window.roles(frame),
         }

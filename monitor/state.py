@@ -19,8 +19,8 @@ from monitor.items import microseconds
 from monitor.memory import Memory
 from monitor.outbox import enqueue
 from monitor.result import Alert
-from monitor.snapshot import BaselineError
 from monitor.state_migrations import CHAIN, MIGRATIONS
+from monitor.statistics.reference_error import ReferenceError
 
 MEMORY = "SELECT * FROM monitor_memory WHERE loop = :loop"
 DAYS = "SELECT day, cells FROM series_day WHERE loop = :loop AND day >= :first ORDER BY day"
@@ -88,7 +88,7 @@ class MonitorState:
         return Memory(
             baseline=baseline_from_json(row["baseline"]),
             book=_book(row["first_day"], series, [blob for _, blob in days]),
-            errors=msgspec.json.decode(row["errors"], type=dict[str, BaselineError]),
+            errors=msgspec.json.decode(row["errors"], type=dict[str, ReferenceError]),
             arms=tuple(json.loads(row["arms"])),
             episodes={_key(s.episode): s.episode for s in stored if s.episode.state in OPEN},
             resets=_resets(stored),

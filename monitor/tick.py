@@ -34,6 +34,7 @@ from monitor.runner import census, run_checks
 from monitor.settings import Settings
 from monitor.snapshot import Snapshot
 from monitor.statistics.family import arm_traffic
+from monitor.statistics.reference_error import MIX_DAYS
 
 ARM_DAYS = 3  # two checkpoints serve at once when they share at least so many days
 ARM_SHARE = 0.1
@@ -92,7 +93,7 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
     if since is not None and since * DAY_US <= memory.baseline.window.end_us:
         return _afresh(store, settings, as_of, memory)
     start = memory.closed if since is None else min(since, memory.closed)
-    first = day_of(as_of) if since is None else start
+    first = day_of(as_of) if since is None else start - MIX_DAYS
     items = load_items(store.engine, settings, as_of, first, memory.baseline.revision)
     snapshot = Snapshot(as_of, settings, items, memory.baseline, store.engine, memory.arms, memory.errors)
     measure(snapshot, memory, max(start, memory.book.first_day), () if since is None else load_checks().values())

@@ -19,8 +19,7 @@ def reward_outcome_decoupling(
     Source: Gao, Schulman, Hilton 2022, arXiv:2210.10760 (a proxy's gain stops meaning a gain).
     """
     for part in snapshot.parts():
-        cells = scores.cells(part.cohort, part.expected)
-        yield part.measure("A1", scores.calibration_residual(part.expected, part.outcome), cells, tolerance)
+        yield part.measure("A1", scores.calibration_residual(part.expected, part.outcome), part.cell, tolerance)
         yield part.measure("A2", scores.outcome_loss(part.mean_outcome, part.outcome), part.cohort, tolerance)
         unearned = scores.unearned_reward(part.reward, part.mean_reward, part.outcome, part.mean_outcome, worth)
         yield part.measure("A7", unearned, part.cohort, tolerance)

@@ -1,8 +1,9 @@
 """What outcome did a reward mean in the reference?
 
 A calibrator is a curve m_g(r) = E[outcome | reward = r, cohort g], fitted once on the reference and frozen. Few levels
-(thumbs) get their cell means; continuous rewards get isotonic regression. Each cohort's curve is shrunk to the pooled
-one: m_g(r) = (n_g(r) o_g(r) + 20 m(r)) / (n_g(r) + 20).
+(thumbs) get their cell means; continuous rewards get isotonic regression over bins of equal size, since isotonic
+regression on single units overshoots at the top, which is where a selected policy lives. Each cohort's curve is shrunk
+to the pooled one: m_g(r) = (n_g(r) o_g(r) + 20 m(r)) / (n_g(r) + 20).
 """
 
 from collections.abc import Mapping
@@ -16,21 +17,28 @@ Array = NDArray[np.float64]
 
 SHRINKAGE = 20.0  # pooled pseudo-units behind every cell of a cohort
 FEW_LEVELS = 10
+MOST_BINS = 20
+BIN_UNITS = 30
+CELL_STRIDE = 1000  # cell number = cohort code * stride + knot; codes start at -1
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A piecewise linear function: value at each reward, flat beyond both ends. `blocks` counts its free values."""
+    """A piecewise linear function through its knots, flat beyond both ends. support: reference units behind each."""
 
     rewards: Array
     values: Array
-    support: Array  # reference units behind each value
-    blocks: int
+    support: Array
 
     def __call__(self, rewards: Array) -> Array:
         """Value at each reward; shape as given."""
         result: Array = np.interp(rewards, self.rewards, self.values)
         return result
+
+    def nearest(self, rewards: Array) -> NDArray[np.int64]:
+        """Number of the knot nearest to each reward; 0 for NaN."""
+        middles = (self.rewards[1:] + self.rewards[:-1]) / 2
+        return np.searchsorted(middles, np.nan_to_num(rewards, nan=-np.inf)).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,14 @@ class Calibrator:
             mine = cohorts == cohort
             values[mine] = curve(rewards[mine])
         return np.where(np.isnan(rewards), np.nan, values)
+
+    def cells(self, rewards: Array, cohorts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number of the fitted value that decides each expectation: items of one cohort near one knot share it."""
+        knots = self.pooled.nearest(rewards)
+        for cohort, curve in self.cohorts.items():
+            mine = cohorts == cohort
+            knots[mine] = curve.nearest(rewards[mine])
+        return cohorts * CELL_STRIDE + knots
 
 
 def fit_calibrator(rewards: Array, outcomes: Array, cohorts: NDArray[np.int64]) -> Calibrator:
@@ -71,21 +87,25 @@ def fit_calibrator(rewards: Array, outcomes: Array, cohorts: NDArray[np.int64]) 
 
 
 def fit_curve(rewards: Array, outcomes: Array, monotone: bool) -> Curve:
-    """Cell means by reward level, made non-decreasing where asked."""
-    levels, index = np.unique(rewards, return_inverse=True)
+    """Mean outcome by reward level, or where asked non-decreasing means of bins of equal size."""
+    index = _bins(rewards) if monotone else np.unique(rewards, return_inverse=True)[1]
     support = np.bincount(index).astype(float)
-    means = np.bincount(index, outcomes) / support
-    if not monotone:
-        return Curve(levels, means, support, levels.size)
-    fitted = isotonic_regression(means, weights=support)
-    sizes = np.diff(fitted.blocks)
-    behind = np.repeat(np.add.reduceat(support, fitted.blocks[:-1]), sizes)
-    return Curve(levels, fitted.x, behind, sizes.size)
+    knots, means = np.bincount(index, rewards) / support, np.bincount(index, outcomes) / support
+    if monotone:
+        means = isotonic_regression(means, weights=support).x
+    return Curve(knots, means, support)
+
+
+def _bins(rewards: Array) -> NDArray[np.int64]:
+    """Bin of each reward: equally many in each, equal rewards always together."""
+    count = int(np.clip(rewards.size // BIN_UNITS, 1, MOST_BINS))
+    edges = np.quantile(rewards, np.arange(1, count) / count)
+    return np.unique(np.searchsorted(edges, rewards, side="right"), return_inverse=True)[1]
 
 
 def _shrunk(curve: Curve, pooled: Curve) -> Curve:
     values = (curve.support * curve.values + SHRINKAGE * pooled(curve.rewards)) / (curve.support + SHRINKAGE)
-    return Curve(curve.rewards, values, curve.support, curve.blocks)
+    return Curve(curve.rewards, values, curve.support)
 
 
 def mid_ranks(reference: Array, rewards: Array) -> Array:

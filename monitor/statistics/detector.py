@@ -26,40 +26,38 @@ BETS = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
 COMPANION_FLOOR = 10.0  # restart mass alone must never alert: some series' own e-CUSUM has to reach this
 
 
-def log_factors(effects: Array, allowance: float) -> Array:
+def log_factors(effects: Array, allowances: Array) -> Array:
     """log(1 + bet * (effect - allowance)) for every effect and bet.
 
-    effects: shape (n,), in [-1, 1]. Returns shape (n, bets); a bet not under 1 / (1 + allowance) would allow a
-    negative factor and is left out: its column is -inf, so that it carries no weight.
+    effects: shape (n,), in [-1, 1]; allowances: shape (n,) or (1,). Returns shape (n, bets). A bet not under
+    1 / (1 + allowance) could make a factor negative: it sits that effect out, with factor 1.
     Raises ValueError for effects that are not finite or outside [-1, 1].
 
-    >>> log_factors(np.array([0.5]), 0.0).round(3).tolist()
+    >>> log_factors(np.array([0.5]), np.array([0.0])).round(3).tolist()
     [[0.025, 0.049, 0.095, 0.182, 0.336]]
+    >>> (log_factors(np.array([-1.0]), np.array([0.3])) < -0.01).tolist()
+    [[True, True, True, True, False]]
     """
     if effects.size and not (np.abs(effects) <= 1 + 1e-9).all():
         raise ValueError("effects must be finite and lie in [-1, 1]")
-    factors = np.log1p(np.outer(effects - allowance, np.where(usable_bets(allowance), BETS, 0.0)))
-    return np.where(usable_bets(allowance), factors, -np.inf)
+    placed = np.where((1 + allowances)[:, None] * BETS < 1, BETS, 0.0)
+    result: Array = np.log1p(placed * (effects - allowances)[:, None])
+    return result
 
 
-def usable_bets(allowance: float) -> NDArray[np.bool_]:
-    """Which bets keep every factor non-negative at this allowance; shape (bets,)."""
-    return BETS * (1 + allowance) < 1
-
-
-def daily_log_sums(effects: Array, days: NDArray[np.int64], allowance: float) -> tuple[NDArray[np.int64], Array]:
+def daily_log_sums(effects: Array, days: NDArray[np.int64], allowances: Array) -> tuple[NDArray[np.int64], Array]:
     """Sum the log factors of each day: all the detector needs to know of the day.
 
-    effects, days: shape (n,). Returns the distinct days, ascending, and sums of shape (days, bets).
+    effects, days: shape (n,); allowances: shape (n,) or (1,), fixed before each day starts. Returns the distinct days,
+    ascending, and sums of shape (days, bets).
 
-    >>> days, sums = daily_log_sums(np.array([0.1, 0.1, -0.1]), np.array([5, 5, 7]), 0.0)
+    >>> days, sums = daily_log_sums(np.array([0.1, 0.1, -0.1]), np.array([5, 5, 7]), np.zeros(1))
     >>> days.tolist(), sums[:, 0].round(4).tolist()
     ([5, 7], [0.01, -0.005])
     """
     distinct, index = np.unique(days, return_inverse=True)
-    factors = log_factors(effects, allowance)
-    sums = np.stack([np.bincount(index, column, minlength=distinct.size) for column in factors.T], axis=1)
-    return distinct, np.where(usable_bets(allowance), sums, -np.inf)
+    factors = log_factors(effects, allowances)
+    return distinct, np.stack([np.bincount(index, column, minlength=distinct.size) for column in factors.T], axis=1)
 
 
 @dataclass
@@ -82,7 +80,7 @@ class DetectorState:
 def advance(state: DetectorState, log_sums: Array, log_mass: Array) -> DetectorState:
     """Close one day of every series: add its restart mass, multiply its factors.
 
-    log_sums: shape (series, bets), 0 where a series had no effect that day, -inf where a bet is left out.
+    log_sums: shape (series, bets), 0 where a series had no effect that day.
     log_mass: shape (series,), log of the day's restart mass (the series' weight is in it).
     """
     return DetectorState(
@@ -92,17 +90,15 @@ def advance(state: DetectorState, log_sums: Array, log_mass: Array) -> DetectorS
 
 
 def mixture(log_values: Array) -> Array:
-    """Log of the mean over the usable bets; shape (..., bets) -> (...). A bet at -inf throughout is not counted.
+    """Log of the mean over the bets; shape (..., bets) -> (...).
 
     >>> float(np.exp(mixture(np.log(np.array([[1.0, 3.0, 2.0, 2.0, 2.0]])))[0]).round(6))
     2.0
     """
-    usable = np.maximum((log_values > -np.inf).sum(axis=-1), 1)
     peak = log_values.max(axis=-1)
     safe = np.where(np.isfinite(peak), peak, 0.0)
-    total = np.exp(log_values - safe[..., None]).sum(axis=-1)
     with np.errstate(divide="ignore"):
-        result: Array = np.where(total > 0, np.log(total) + safe - np.log(usable), -np.inf)
+        result: Array = np.log(np.exp(log_values - safe[..., None]).mean(axis=-1)) + safe
     return result
 
 

@@ -1,5 +1,7 @@
 """How far may the frozen baseline be off? Without this allowance every false-alert promise breaks."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,15 +11,36 @@ Codes = NDArray[np.int64]
 WEEKEND = (5, 6)
 LEAST_UNITS = 30
 NOTABLE_BIAS = 0.001
+QUANTILE = 1.645  # one-sided 95%: with this allowance the null holds for 95% of reference draws
+MIX_DAYS = 28
+MIX_ITEMS = 30
+
+
+@dataclass(frozen=True)
+class ReferenceError:
+    """How wrong the baseline of one series may be.
+
+    error: standard error of the mean effect at the reference's own mix of cells. bias: how far that mean leans towards
+    harm. units: reference units behind it. cells: for each fitted value its variance and its bias, for other mixes.
+    """
+
+    error: float
+    bias: float
+    units: int
+    cells: dict[int, tuple[float, float]]
+
+    def allowance(self) -> float:
+        """What to concede at the reference's own mix."""
+        return QUANTILE * self.error + self.bias
 
 
 def reference_error(
     effects: Array, outcomes: Array, cells: Codes, units: Codes, users: Codes, cohorts: Codes, days: Codes
-) -> tuple[float, float, int]:
-    """Standard error of the traffic-weighted mean effect in the reference; its bias; how many units stand behind it.
+) -> ReferenceError:
+    """Standard error of the mean effect against a baseline fitted on the same reference.
 
     All arguments: shape (reference items,). effects: the score of each item against its own baseline, so that its mean
-    is the part the baseline could not fit (shrinkage): returned as bias when it exceeds 0.1 point, never below zero.
+    is the part the baseline could not fit (shrinkage): a bias when it exceeds 0.1 point, never below zero.
     The variance is that of unit means; of sums over users where those vary more (users return); of the weekday or the
     weekend mix of cohorts where that is larger; plus what one success and one failure more would add to each fitted
     cell, so that an all-success cell never claims zero error.
@@ -25,21 +48,72 @@ def reference_error(
 
     >>> rng = np.random.default_rng(0); n = 2000; worked = (rng.random(n) < 0.7).astype(float); codes = np.arange(n)
     >>> residual, zero = worked.mean() - worked, codes * 0
-    >>> error, bias, count = reference_error(residual, worked, zero, codes, codes, zero, codes % 7)
-    >>> round(error, 3), bias, count
+    >>> found = reference_error(residual, worked, zero, codes, codes, zero, codes % 7)
+    >>> round(found.error, 3), found.bias, found.units
     (0.01, 0.0, 2000)
     """
     if not effects.size:
-        return 1.0, 0.0, 0
+        return ReferenceError(1.0, 0.0, 0, {})
     unit, index = np.unique(units, return_inverse=True)
-    sizes = np.bincount(index)
-    means = np.bincount(index, effects) / sizes
+    means = np.bincount(index, effects) / np.bincount(index)
     mean = float(means.mean())
-    n = unit.size
     first = np.unique(index, return_index=True)[1]
-    squared = max(_squares((means - mean) * weight, users[first]) for weight in _mixes(cohorts[first], days[first]))
-    error = float(np.sqrt(squared + _unseen(outcomes, cells))) / n
-    return error, mean if mean > NOTABLE_BIAS else 0.0, n
+    deviations = means - mean
+    squared = max(_squares(deviations * weight, users[first]) for weight in _mixes(cohorts[first], days[first]))
+    numbers, unseen = _unseen(outcomes, cells)
+    error = float(np.sqrt(squared + unseen.sum())) / unit.size
+    dependence = max(1.0, squared / max(float(deviations @ deviations), 1e-12))
+    table = _cell_table(effects, cells, dict(zip(numbers.tolist(), unseen.tolist(), strict=True)), dependence)
+    return ReferenceError(error, mean if mean > NOTABLE_BIAS else 0.0, unit.size, table)
+
+
+def allowance_by_day(baseline: ReferenceError, days: Codes, cells: Codes) -> tuple[Codes, Array]:
+    """What to concede on each day: the baseline's error at the mix of cells of the 28 days before.
+
+    A policy that is selected for its reward moves its traffic to few cells, where the baseline stands on few units;
+    the error at the reference's mix would be far too small there. The mix of earlier days is known before the day
+    starts, as the detector's guarantee asks. days, cells: shape (monitored items,).
+    Returns the distinct days, ascending, and the allowance of each; never less than at the reference's own mix.
+
+    >>> thin = ReferenceError(0.01, 0.0, 1000, {0: (0.0001, 0.0), 1: (0.0025, 0.0)})
+    >>> moved = allowance_by_day(thin, np.repeat([1, 2], 50), np.ones(100, np.int64))
+    >>> [round(float(value), 3) for value in moved[1]]
+    [0.016, 0.082]
+    """
+    distinct, day_index = np.unique(days, return_inverse=True)
+    numbers, cell_index = np.unique(cells, return_inverse=True)
+    counts = np.zeros((distinct.size + 1, numbers.size))
+    np.add.at(counts, (day_index + 1, cell_index), 1.0)
+    until = np.cumsum(counts, axis=0)
+    recent = until[:-1] - until[np.searchsorted(distinct, distinct - MIX_DAYS)]
+    total = recent.sum(axis=1)
+    share = recent / np.maximum(total, 1.0)[:, None]
+    variance, bias = _looked_up(baseline, numbers)
+    moved = QUANTILE * np.sqrt(share**2 @ variance) + np.maximum(share @ bias, 0.0)
+    return distinct, np.where(total >= MIX_ITEMS, np.maximum(moved, baseline.allowance()), baseline.allowance())
+
+
+def _looked_up(baseline: ReferenceError, numbers: Codes) -> tuple[Array, Array]:
+    """Variance and bias of each cell; a cell the reference did not have is as uncertain as the worst one."""
+    worst = max((variance for variance, _ in baseline.cells.values()), default=1.0)
+    rows = [baseline.cells.get(int(number), (worst, 0.0)) for number in numbers]
+    table = np.array(rows, float).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+def _cell_table(
+    effects: Array, cells: Codes, unseen: dict[int, float], dependence: float
+) -> dict[int, tuple[float, float]]:
+    numbers, index = np.unique(cells, return_inverse=True)
+    n, total = np.bincount(index), np.bincount(index, effects)
+    squares = np.bincount(index, effects**2) - total**2 / n
+    return {
+        int(number): (
+            float((squares[k] * dependence + unseen.get(int(number), 1.0)) / n[k] ** 2),
+            float(total[k] / n[k]),
+        )
+        for k, number in enumerate(numbers)
+    }
 
 
 def _squares(deviations: Array, users: Codes) -> float:
@@ -61,14 +135,12 @@ def _mixes(cohorts: Codes, days: Codes) -> list[Array]:
     return weights
 
 
-def _unseen(outcomes: Array, cells: Codes) -> float:
-    """Squared error that one success and one failure more would add, summed over the fitted cells."""
+def _unseen(outcomes: Array, cells: Codes) -> tuple[Codes, Array]:
+    """Squared error that one success and one failure more would add to each fitted cell."""
     known = ~np.isnan(outcomes)
-    _, index = np.unique(cells[known], return_inverse=True)
-    if not index.size:
-        return 0.0
+    numbers, index = np.unique(cells[known], return_inverse=True)
     values = outcomes[known]
     n, total, squares = (np.bincount(index, weights) for weights in (np.ones(values.size), values, values**2))
     seen = squares - total**2 / n
     padded = n * ((squares + 1) / (n + 2) - ((total + 1) / (n + 2)) ** 2)
-    return float(np.maximum(padded - seen, 0.0).sum())
+    return numbers, np.maximum(padded - seen, 0.0)

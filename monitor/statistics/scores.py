@@ -49,13 +49,3 @@ def unearned_reward(reward: Array, mean_reward: Array, outcome: Array, mean_outc
     [0.08]
     """
     return np.clip(worth * (reward - mean_reward) - (outcome - mean_outcome), -1.0, 1.0)
-
-
-def cells(cohort: NDArray[np.int64], expected: Array) -> NDArray[np.int64]:
-    """A number for every fitted value of a calibrator: items of one cohort with one expectation share it.
-
-    >>> cells(np.array([0, 0, 1]), np.array([0.5, 0.5, 0.5])).tolist()
-    [0, 0, 1]
-    """
-    pairs = np.stack([cohort.astype(float), np.nan_to_num(expected, nan=-1.0)], axis=1)
-    return np.unique(pairs, axis=0, return_inverse=True)[1].ravel().astype(np.int64)
