@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 from sqlalchemy import Connection, func, insert, select, tuple_
@@ -28,21 +28,21 @@ Numbered = Sequence[tuple[int, Arrival]]
 def append_intake(connection: Connection, intake: Intake, received_at_us: int) -> Appended:
     """Write events, rejections, conflicts and the source's position. Raises only what the database raises."""
     accepted, known = _insert_events(connection, intake.arrivals)
-    _insert_rows(connection, accepted)
+    by_type = _insert_rows(connection, accepted)
     conflicts = _insert_conflicts(connection, known, received_at_us)
     for refusal in intake.refusals:
         _insert_rejected(connection, intake.source, refusal, received_at_us)
     if intake.position is not None:
         _save_position(connection, intake.source, intake.position, received_at_us)
-    purposes = [arrival.purpose for _, arrival in accepted if arrival.purpose is not None]
+    split = Counter([arrival.purpose for _, arrival in accepted if arrival.purpose is not None])
     return Appended(
         accepted=len(accepted),
         duplicate=len(known) - conflicts,
         conflict=conflicts,
         rejected=len(intake.refusals),
-        by_type=Counter(arrival.event.type for _, arrival in accepted),
-        purposes=Counter(purpose.purpose for purpose in purposes),
-        by_rule=Counter(purpose.rule for purpose in purposes),
+        by_type=by_type,
+        purposes=_totals((purpose.purpose, count) for purpose, count in split.items()),
+        by_rule=_totals((purpose.rule, count) for purpose, count in split.items()),
         rejected_by_reason=Counter(refusal.reason for refusal in intake.refusals),
     )
 
@@ -63,18 +63,21 @@ def _insert_events(connection: Connection, arrivals: Sequence[Arrival]) -> tuple
     )
 
 
-def _insert_rows(connection: Connection, accepted: Numbered) -> None:
+def _insert_rows(connection: Connection, accepted: Numbered) -> dict[str, int]:
+    """Insert the typed and text rows of new events; return how many events there were of each type."""
     rows: dict[str, list[Row]] = {}
     words: list[Row] = []
-    for seq, (event, _, purpose, _) in accepted:
-        kind = KINDS[type(event.data)]
-        rows.setdefault(kind.table, []).append(kind.row(seq, event.time_us, event.data, purpose))
+    for seq, arrival in accepted:
+        event = arrival.event
+        kind = KINDS[event.type]
+        rows.setdefault(event.type, []).append(kind.row(seq, event.time_us, event.data, arrival.purpose))
         said = kind.words(event.data)
         if said is not None or event.extra is not None:
             words.append((seq, *(said or NO_WORDS), None if event.extra is None else canonical_json(event.extra)))
-    for table, batch in rows.items():
-        _insert(connection, table, batch)
+    for type_name, batch in rows.items():
+        _insert(connection, KINDS[type_name].table, batch)
     _insert(connection, "text", words)
+    return {type_name: len(batch) for type_name, batch in rows.items()}
 
 
 def _insert_conflicts(connection: Connection, known: Sequence[Arrival], received_at_us: int) -> int:
@@ -117,9 +120,16 @@ def _save_position(connection: Connection, source: str, position: Position, upda
     connection.execute(upsert.on_conflict_do_update(index_elements=[table.c.source], set_=values))
 
 
-def _insert(connection: Connection, table: str, rows: Sequence[Row]) -> int:
+def _insert(connection: Connection, table: str, rows: list[Row]) -> int:
     """Insert whole rows unless they violate a unique key; return how many went in."""
-    return connection.exec_driver_sql(_statement(table), list(rows)).rowcount if rows else 0
+    return connection.exec_driver_sql(_statement(table), rows).rowcount if rows else 0
+
+
+def _totals(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    totals: Counter[str] = Counter()
+    for name, count in counts:
+        totals[name] += count
+    return dict(totals)
 
 
 @cache

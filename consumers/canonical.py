@@ -1,7 +1,6 @@
 """When do two events say the same? When their canonical content, and so its digest, is equal."""
 
-import hashlib
-import json
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -15,9 +14,14 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def canonical_value(value: Any, path: str = "", depth: int = 0) -> Any:
-    """A plain JSON value with 1.0 written as 1. Raises EventRejected for NUL in any text or key, and for depth."""
+    """A plain JSON value with 1.0 written as 1.
+
+    Raises EventRejected for NUL in any text or key, for nesting, and for integers that need more than 64 bits.
+    """
     if isinstance(value, str):
         return _without_nul(value, path)
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise EventRejected("number_out_of_range", f"{path[:200]}: integer of more than 64 bits")
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < _EXACT else value
     if depth >= MAX_DEPTH and isinstance(value, dict | list):
@@ -33,16 +37,13 @@ def canonical_value(value: Any, path: str = "", depth: int = 0) -> Any:
 
 
 def canonical_json(value: Any) -> str:
-    """The one way to write a plain JSON value: keys sorted, no spaces, text unescaped."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """The one way to write a canonical value: keys sorted, no spaces, text unescaped."""
+    return _encode(value).decode()
 
 
-def content_digest(type_name: str, time_us: int, data: msgspec.Struct, extra: dict[str, Any] | None) -> bytes:
-    """BLAKE2b-128 of what an event says. Transport (subject, extension attributes) is not part of it."""
-    content = b"%b\n%d\n%b" % (type_name.encode(), time_us, _encode(data))
-    if extra:
-        content += b"\n" + canonical_json(extra).encode()
-    return hashlib.blake2b(content, digest_size=16).digest()
+def content_digest(event: msgspec.Struct) -> bytes:
+    """BLAKE2b-128 of an event's fields."""
+    return blake2b(_encode(event), digest_size=16).digest()
 
 
 def _without_nul(text: str, path: str) -> str:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, cast
 
+from msgspec import Struct
+
+from consumers.canonical import content_digest
 from consumers.events import EVENT_BYTES, Event, Feedback, parse_event
 from consumers.files import Position
 from consumers.purpose import Purpose, classify_purpose
@@ -11,7 +13,7 @@ from consumers.rejection import EventRejected
 from consumers.sources import Batch, Record
 
 
-class Arrival(NamedTuple):
+class Arrival(Struct, frozen=True, gc=False):
     """A valid event as it goes to the store. purpose: of feedback; None for every other type."""
 
     event: Event
@@ -20,7 +22,7 @@ class Arrival(NamedTuple):
     raw: bytes
 
 
-class Refusal(NamedTuple):
+class Refusal(Struct, frozen=True):
     """A record that is no valid event."""
 
     record: Record
@@ -70,25 +72,22 @@ class Appended:
 
 def parse_batch(batch: Batch, limit: int = EVENT_BYTES) -> Intake:
     """Parse all records of a batch, in order; limit: most bytes of one event."""
-    arrivals: list[Arrival] = []
-    refusals: list[Refusal] = []
-    for record in batch.records:
-        outcome = parse_record(record, limit)
-        if type(outcome) is Arrival:
-            arrivals.append(outcome)
-        else:
-            refusals.append(cast(Refusal, outcome))
+    outcomes = [parse_record(record, limit) for record in batch.records]
+    arrivals = [outcome for outcome in outcomes if type(outcome) is Arrival]
+    refusals = [outcome for outcome in outcomes if type(outcome) is Refusal]
     return Intake(batch.source, batch.position, arrivals, refusals)
 
 
 def parse_record(record: Record, limit: int = EVENT_BYTES) -> Arrival | Refusal:
     """Parse one record and, if it is feedback, decide its purpose. Never raises for what a record holds."""
+    raw, _, size = record
     try:
-        event = parse_event(record.raw, limit=limit, size=record.size)
+        event = parse_event(raw, limit=limit, size=size)
     except EventRejected as rejection:
         return Refusal(record, rejection.reason, rejection.detail)
-    purpose = classify_purpose(event.data) if type(event.data) is Feedback else None
-    return Arrival(event, event.digest(), purpose, record.raw)
+    data = event.data
+    purpose = classify_purpose(data) if type(data) is Feedback else None
+    return Arrival(event, content_digest(event), purpose, raw)
 
 
 def _sum(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:

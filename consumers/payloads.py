@@ -21,6 +21,8 @@ Status = Literal["ok", "unscoreable", "refused", "error"]
 Role = Literal["end_user", "engineer", "on_call", "annotator", "support", "bot", "unknown"]
 SurfacePurpose = Literal["product", "debugging", "curation", "unknown"]
 
+_EARLIEST_US, _LATEST_US = (int(dt.datetime(year, 1, 1, tzinfo=dt.UTC).timestamp()) * 10**6 for year in (2000, 2100))
+
 
 class Payload(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Base of all payloads. `gc=False`: decoded JSON holds no cycles, so the collector need not look at it."""
@@ -215,13 +217,18 @@ class Erasure(Payload, frozen=True):
     def __post_init__(self) -> None:
         for time in (self.requested_at, self.deadline):
             if time is not None:
-                refuse_odd_year(time)
+                microseconds(time)
 
 
-def refuse_odd_year(time: dt.datetime) -> None:
-    """Raise ValueError for a time no event can have: broken clocks and wrong units land there."""
-    if not 2000 <= time.year < 2100:
+def microseconds(time: dt.datetime) -> int:
+    """Microseconds since 1970-01-01 UTC, exactly.
+
+    Raises ValueError for a time outside the years 2000 to 2099, where broken clocks and wrong units land.
+    """
+    time_us = round(time.timestamp() * 1e6)  # in these years a float has bits to spare
+    if not _EARLIEST_US <= time_us < _LATEST_US:
         raise ValueError(f"Expected a time between the year 2000 and 2100, got {time.isoformat()}")
+    return time_us
 
 
 def _refuse_unclear_null(name: str, value: object, status: str | None) -> None:

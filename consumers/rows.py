@@ -1,6 +1,6 @@
 """What rows does an event become? Tuples in the order of the columns of `consumers.tables`, for the hot path."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,11 +14,11 @@ from consumers.payloads import (
     Evaluation,
     Feedback,
     Outcome,
-    Payload,
     Preference,
     Response,
     Score,
     Surface,
+    microseconds,
 )
 from consumers.purpose import Purpose
 
@@ -182,7 +182,7 @@ def _evaluation(seq: int, time_us: int, data: Evaluation, _purpose: Purpose | No
 
 
 def _erasure(seq: int, time_us: int, data: Erasure, _purpose: Purpose | None) -> Row:
-    times = [None if time is None else round(time.timestamp() * 1e6) for time in (data.requested_at, data.deadline)]
+    times = [None if time is None else microseconds(time) for time in (data.requested_at, data.deadline)]
     return (seq, time_us, data.user, *times)
 
 
@@ -211,14 +211,14 @@ def _length(length: int | None, text: str | None) -> int | None:
     return len(text) if length is None and text is not None else length
 
 
-KINDS: dict[type[Payload], RowKind] = {
-    Checkpoint: RowKind("checkpoint", _checkpoint),
-    Response: RowKind("response", _response, _response_words),
-    Feedback: RowKind("feedback", _feedback, _feedback_words),
-    Outcome: RowKind("outcome", _outcome),
-    Score: RowKind("score", _score),
-    Preference: RowKind("preference", _preference, _preference_words),
-    Evaluation: RowKind("evaluation", _evaluation),
-    Erasure: RowKind("erasure", _erasure),
+KINDS: Mapping[str, RowKind] = {
+    "rewarddrift.checkpoint.v1": RowKind("checkpoint", _checkpoint),
+    "rewarddrift.response.v1": RowKind("response", _response, _response_words),
+    "rewarddrift.feedback.v1": RowKind("feedback", _feedback, _feedback_words),
+    "rewarddrift.outcome.v1": RowKind("outcome", _outcome),
+    "rewarddrift.score.v1": RowKind("score", _score),
+    "rewarddrift.preference.v1": RowKind("preference", _preference, _preference_words),
+    "rewarddrift.evaluation.v1": RowKind("evaluation", _evaluation),
+    "rewarddrift.erasure.v1": RowKind("erasure", _erasure),
 }
 NO_WORDS: Row = (None,) * 6

@@ -102,6 +102,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "nan_in_unknown_field": (response_with("[NaN]"), "number_out_of_range"),
     "too_large_number": (line("score").replace(b"0.25", b"1e999"), "number_out_of_range"),
     "too_large_number_in_unknown_field": (response_with("-1e999"), "number_out_of_range"),
+    "70_bits_in_unknown_field": (response_with("[1180591620717411303424]"), "number_out_of_range"),
+    "70_bits_in_lineage": (line("checkpoint", changes={"lineage": {"seed": 2**70}}), "number_out_of_range"),
     "5000_digits": (line("score").replace(b"0.25", b"9" * 5000), "number_out_of_range"),
     "5000_digits_in_unknown_field": (response_with("9" * 5000), "number_out_of_range"),
     "deep_list": (response_with("[" * 100_000 + "]" * 100_000), "too_deep"),
