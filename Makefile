@@ -1,0 +1,34 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+VENV ?= .venv
+BIN := $(VENV)/bin
+export OMP_NUM_THREADS := 1
+
+.PHONY: demo test check bench clean
+.DEFAULT_GOAL := demo
+
+$(VENV)/.installed: pyproject.toml
+	python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/reward-drift demo --output demo-output
+
+test: check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m tests.benchmarks.ingest_bench
+	$(BIN)/python -m tests.benchmarks.replay_bench
+	$(BIN)/python -m tests.benchmarks.detector_bench
+	$(BIN)/python -m tests.benchmarks.tick_bench
+
+clean:
+	rm -rf $(VENV) demo-output build *.egg-info
