@@ -200,10 +200,6 @@ def _blindness(report: Report) -> str:
 
 def _troubles(report: Report) -> list[str]:
     verdicts = Counter(finding.verdict for finding in report.findings)
-    said = {
-        "shown harmful": verdicts[Verdict.FAIL],
-        "broken": verdicts[Verdict.ERROR],
-        "inconclusive": verdicts[Verdict.INCONCLUSIVE],
-    }
+    said = {"shown harmful": verdicts[Verdict.FAIL], "broken": verdicts[Verdict.ERROR]}
     parts = [f"{wording.count(n)} {what}" for what, n in said.items() if n]
     return [f"Findings: {', '.join(parts)}."] if parts else []

@@ -86,13 +86,13 @@ def _panel(
     width: float,
 ) -> Iterator[Markup]:
     low, high = _extent(levels)
-    middle = (low + high) / 2
-    scale = Scale(middle - span / 2, middle + span / 2, top + PANEL, top)
+    bottom = min((low + high - span) / 2, max(1.02 - span, 0.0))  # a level above 1 is never on the axis
+    scale = Scale(bottom, bottom + span, top + PANEL, top)
     yield tag("text", title, x=LEFT, y=top - 10, class_=f"panel-title {kind}-text")
     if all(level.value is None for level in levels):
         yield label("no data", (LEFT + width) / 2, top + PANEL / 2, "label quiet", "middle")
         return
-    for tick in round_ticks(scale.low, scale.high, 4):
+    for tick in (tick for tick in round_ticks(scale.low, scale.high, 4) if 0 <= tick <= 1):
         yield line(LEFT, scale(tick), width - RIGHT, scale(tick), "grid")
         yield label(f"{100 * tick:.3g}%", LEFT - 6, scale(tick) + 4, "label quiet", "end")
     yield from _reference_line(rows, levels, scale, width)

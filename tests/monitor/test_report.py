@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from monitor.check import Interval, Verdict
+from monitor.check import Finding, Interval, Verdict
 from monitor.report.html import render_html
 from monitor.report.json import render_json
 from monitor.report.page import headline, incidents, rollback_target, state_of
@@ -65,9 +65,22 @@ def test_absent_data_is_never_called_quiet(report: Report) -> None:
     assert "Nothing can be said" in headline(report)
 
 
-def test_a_broken_check_is_never_called_quiet() -> None:
-    broken = [dataclasses.replace(healthy_report().findings[0], verdict=Verdict.ERROR)]
-    assert state_of(dataclasses.replace(healthy_report(), findings=broken)) == "unknown"
+@pytest.mark.parametrize(("verdict", "words"), [(Verdict.ERROR, "1 broken"), (Verdict.FAIL, "1 shown harmful")])
+def test_a_bad_finding_is_never_called_quiet(verdict: Verdict, words: str) -> None:
+    bad = dataclasses.replace(healthy_report(), findings=[dataclasses.replace(_finding(), verdict=verdict)])
+    assert state_of(bad) == "unknown"
+    assert headline(bad).endswith(f"Findings: {words}.")
+
+
+def _finding() -> Finding:
+    return healthy_report().findings[0]
+
+
+def test_later_alerts_are_folded_under_their_figures() -> None:
+    html = render_html(gamed_report())
+    assert html.count('<section class="card alert') == 1
+    assert html.count('<details class="card alert') == 1
+    assert "outcome −3.7 pt (−8.5 to +1.1), n=1,102, evidence 402 d" in Page(html).text
 
 
 def test_alerts_of_one_episode_are_one_incident_with_a_history() -> None:
@@ -99,7 +112,7 @@ def test_rollback_names_the_last_checkpoint_before_the_likely_start() -> None:
 def test_text_page_holds_its_numbers() -> None:
     text = " ".join(render_text(gamed_report(), console_width=100).split())
     for part in (
-        "[PAGE] Reward up, users worse: support-bot ckpt-05, all traffic likely start 2 May 2026, fired: page 21 May 2026",
+        "[PAGE] Reward up, users worse: support-bot ckpt-05, all traffic likely start 2 May 2026, fired: page 21 May",
         "reward +9.1 pt (+8.0..+10.2) task_success -4.0 pt (-5.6..-2.4) n=8,214 user-days against 7,990, missing 3.0%",
         "evidence 5,120 d (page at 3,650 d:",
         "worst cohorts: tier=enterprise -2.3 pt (n=398)",
