@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
-from sqlalchemy import Connection, func, insert, select, tuple_
+from sqlalchemy import Connection, func, insert, select, text, tuple_
 from sqlalchemy.dialects import sqlite
 from sqlmodel import SQLModel
 
@@ -114,10 +114,13 @@ def _insert_rejected(connection: Connection, source: str, refusal: Refusal, rece
 
 
 def _save_position(connection: Connection, source: str, position: Position, updated_at_us: int) -> None:
-    table = SQLModel.metadata.tables["source_position"]
-    values = {"position": json.dumps(position), "updated_at_us": updated_at_us}
-    upsert = sqlite.insert(table).values(source=source, **values)
-    connection.execute(upsert.on_conflict_do_update(index_elements=[table.c.source], set_=values))
+    connection.execute(
+        text(
+            "INSERT INTO source_position VALUES (:source, :position, :updated_at_us) ON CONFLICT (source)"
+            " DO UPDATE SET position = excluded.position, updated_at_us = excluded.updated_at_us"
+        ),
+        {"source": source, "position": json.dumps(position), "updated_at_us": updated_at_us},
+    )
 
 
 def _insert(connection: Connection, table: str, rows: list[Row]) -> int:

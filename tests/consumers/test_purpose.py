@@ -32,7 +32,11 @@ def feedback(actor: Actor | None, surface: Surface | None, rubric: str | None = 
         (feedback(Actor(id="u"), CURATION, "tone-2"), "debugging", "1:unknown_actor"),
         (feedback(Actor(role="engineer"), PRODUCT), "debugging", "1:actor_role_engineer"),
         (feedback(Actor(role="on_call"), CURATION, "tone-2"), "debugging", "1:actor_role_on_call"),
-        (feedback(END_USER, Surface(environment="production", purpose="debugging")), "debugging", "1:debugging_surface"),
+        (
+            feedback(END_USER, Surface(environment="production", purpose="debugging")),
+            "debugging",
+            "1:debugging_surface",
+        ),
         (feedback(None, None), "debugging", "1:unknown_actor"),
     ],
 )
