@@ -116,7 +116,8 @@ def baseline_from_json(text: str) -> Baseline:
 
 
 def _curve(raw: Mapping[str, Any]) -> Curve:
-    return Curve(np.array(raw["rewards"]), np.array(raw["values"]), np.array(raw["support"]))
+    blocks = np.array(raw["blocks"], np.int64)
+    return Curve(blocks=blocks, **{key: np.array(raw[key], float) for key in ("rewards", "values", "support", "lean")})
 
 
 def find_window(frame: pd.DataFrame, settings: Settings, first: str | None) -> Window:

@@ -57,15 +57,19 @@ class Part:
     role: NDArray[np.str_]
     known_errors: dict[str, ReferenceError]
     split: float
+    leans: Mapping[int, float]
 
-    def measure(self, series: str, effects: Array, cells: Codes, tolerance: float) -> Measurement:
+    def measure(
+        self, series: str, effects: Array, cells: Codes, tolerance: float, leans: Mapping[int, float] | None = None
+    ) -> Measurement:
         """Average item effects (NaN: not measurable) over each monitored unit; weigh the baseline's own error.
 
-        cells: shape (items,), items that share a fitted baseline value share a number.
+        cells: shape (items,), items that share a fitted baseline value share a number. leans: how far shrinkage moved
+        each of those values up.
         """
         monitored = (self.role == "monitored") & ~np.isnan(effects)
         _, days, values = unit_means(self.unit, self.day, effects, monitored)
-        baseline = self._error(series, lambda: self._reference_error(effects, cells))
+        baseline = self._error(series, lambda: self._reference_error(effects, cells, leans or {}))
         distinct, allowances = allowance_by_day(baseline, self.day[monitored], cells[monitored])
         return self._measurement(series, values, days, baseline, allowances[np.searchsorted(distinct, days)], tolerance)
 
@@ -110,11 +114,11 @@ class Part:
             self.known_errors[key] = fresh()
         return self.known_errors[key]
 
-    def _reference_error(self, effects: Array, cells: Codes) -> ReferenceError:
+    def _reference_error(self, effects: Array, cells: Codes, leans: Mapping[int, float]) -> ReferenceError:
         mine = (self.role == "reference") & ~np.isnan(effects)
         return reference_error(
             effects[mine], self.outcome[mine], cells[mine], self.unit[mine], self.user[mine], self.cohort[mine],
-            self.day[mine],
+            self.day[mine], leans,
         )  # fmt: skip
 
     def _concordance(self, role: str) -> tuple[Array, Codes]:
@@ -211,4 +215,5 @@ class Snapshot:
 
     def _part(self, of: Slice, mine: NDArray[np.bool_], columns: Mapping[str, Any]) -> Part:
         chosen = {name: column[mine] for name, column in columns.items()}
-        return Part(slice=of, known_errors=self.errors, split=self.baseline.split, **chosen)
+        leans = self.baseline.expects.leans() if self.baseline.expects else {}
+        return Part(slice=of, known_errors=self.errors, split=self.baseline.split, leans=leans, **chosen)

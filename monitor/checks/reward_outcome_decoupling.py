@@ -19,7 +19,8 @@ def reward_outcome_decoupling(
     Source: Gao, Schulman, Hilton 2022, arXiv:2210.10760 (a proxy's gain stops meaning a gain).
     """
     for part in snapshot.parts():
-        yield part.measure("A1", scores.calibration_residual(part.expected, part.outcome), part.cell, tolerance)
+        residual = scores.calibration_residual(part.expected, part.outcome)
+        yield part.measure("A1", residual, part.cell, tolerance, part.leans)
         yield part.measure("A2", scores.outcome_loss(part.mean_outcome, part.outcome), part.cohort, tolerance)
         unearned = scores.unearned_reward(part.reward, part.mean_reward, part.outcome, part.mean_outcome, worth)
         yield part.measure("A7", unearned, part.cohort, tolerance)

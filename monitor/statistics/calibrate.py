@@ -19,16 +19,22 @@ SHRINKAGE = 20.0  # pooled pseudo-units behind every cell of a cohort
 FEW_LEVELS = 10
 MOST_BINS = 20
 BIN_UNITS = 30
-CELL_STRIDE = 1000  # cell number = cohort code * stride + knot; codes start at -1
+CELL_STRIDE = 1000  # cell number = cohort code * stride + block; codes start at -1
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A piecewise linear function through its knots, flat beyond both ends. support: reference units behind each."""
+    """A piecewise linear function through its knots, flat beyond both ends.
+
+    blocks: number of the fitted value at each knot; neighbours that isotonic regression pooled share one. support:
+    reference units behind that value. lean: how far shrinkage moved it up from the curve's own fit.
+    """
 
     rewards: Array
     values: Array
+    blocks: NDArray[np.int64]
     support: Array
+    lean: Array
 
     def __call__(self, rewards: Array) -> Array:
         """Value at each reward; shape as given."""
@@ -36,9 +42,9 @@ class Curve:
         return result
 
     def nearest(self, rewards: Array) -> NDArray[np.int64]:
-        """Number of the knot nearest to each reward; 0 for NaN."""
+        """Number of the fitted value at the knot nearest to each reward; the first one for NaN."""
         middles = (self.rewards[1:] + self.rewards[:-1]) / 2
-        return np.searchsorted(middles, np.nan_to_num(rewards, nan=-np.inf)).astype(np.int64)
+        return self.blocks[np.searchsorted(middles, np.nan_to_num(rewards, nan=-np.inf))]
 
 
 @dataclass(frozen=True)
@@ -58,11 +64,19 @@ class Calibrator:
 
     def cells(self, rewards: Array, cohorts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Number of the fitted value that decides each expectation: items of one cohort near one knot share it."""
-        knots = self.pooled.nearest(rewards)
+        numbers = self.pooled.nearest(rewards)
         for cohort, curve in self.cohorts.items():
             mine = cohorts == cohort
-            knots[mine] = curve.nearest(rewards[mine])
-        return cohorts * CELL_STRIDE + knots
+            numbers[mine] = curve.nearest(rewards[mine])
+        return cohorts * CELL_STRIDE + numbers
+
+    def leans(self) -> dict[int, float]:
+        """How far shrinkage moved each cohort's fitted values up, by cell number."""
+        return {
+            cohort * CELL_STRIDE + int(block): float(lean)
+            for cohort, curve in self.cohorts.items()
+            for block, lean in zip(curve.blocks, curve.lean, strict=True)
+        }
 
 
 def fit_calibrator(rewards: Array, outcomes: Array, cohorts: NDArray[np.int64]) -> Calibrator:
@@ -91,9 +105,13 @@ def fit_curve(rewards: Array, outcomes: Array, monotone: bool) -> Curve:
     index = _bins(rewards) if monotone else np.unique(rewards, return_inverse=True)[1]
     support = np.bincount(index).astype(float)
     knots, means = np.bincount(index, rewards) / support, np.bincount(index, outcomes) / support
+    blocks = np.arange(knots.size)
     if monotone:
-        means = isotonic_regression(means, weights=support).x
-    return Curve(knots, means, support)
+        fitted = isotonic_regression(means, weights=support)
+        sizes = np.diff(fitted.blocks)
+        means, blocks = fitted.x, np.repeat(np.arange(sizes.size), sizes)
+        support = np.bincount(blocks, support)[blocks]
+    return Curve(knots, means, blocks.astype(np.int64), support, np.zeros(knots.size))
 
 
 def _bins(rewards: Array) -> NDArray[np.int64]:
@@ -105,7 +123,7 @@ def _bins(rewards: Array) -> NDArray[np.int64]:
 
 def _shrunk(curve: Curve, pooled: Curve) -> Curve:
     values = (curve.support * curve.values + SHRINKAGE * pooled(curve.rewards)) / (curve.support + SHRINKAGE)
-    return Curve(curve.rewards, values, curve.support)
+    return Curve(curve.rewards, values, curve.blocks, curve.support, values - curve.values)
 
 
 def mid_ranks(reference: Array, rewards: Array) -> Array:

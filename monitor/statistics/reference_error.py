@@ -1,5 +1,6 @@
 """How far may the frozen baseline be off? Without this allowance every false-alert promise breaks."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +21,9 @@ MIX_ITEMS = 30
 class ReferenceError:
     """How wrong the baseline of one series may be.
 
-    error: standard error of the mean effect at the reference's own mix of cells. bias: how far that mean leans towards
-    harm. units: reference units behind it. cells: for each fitted value its variance and its bias, for other mixes.
+    error: standard error of the mean effect at the reference's own mix of cells. bias: how far shrinkage leans the
+    baseline towards harm at that mix. units: reference units behind it. cells: for each fitted value its variance and
+    its lean, for other mixes.
     """
 
     error: float
@@ -35,12 +37,20 @@ class ReferenceError:
 
 
 def reference_error(
-    effects: Array, outcomes: Array, cells: Codes, units: Codes, users: Codes, cohorts: Codes, days: Codes
+    effects: Array,
+    outcomes: Array,
+    cells: Codes,
+    units: Codes,
+    users: Codes,
+    cohorts: Codes,
+    days: Codes,
+    leans: Mapping[int, float],
 ) -> ReferenceError:
     """Standard error of the mean effect against a baseline fitted on the same reference.
 
-    All arguments: shape (reference items,). effects: the score of each item against its own baseline, so that its mean
-    is the part the baseline could not fit (shrinkage): a bias when it exceeds 0.1 point, never below zero.
+    Arrays: shape (reference items,). effects: the score of each item against its own baseline. leans: by cell, how far
+    shrinkage moved the fitted value up; what isotonic regression could not fit is no error of the baseline but its
+    claim that a higher reward never means less. A lean of the whole mix counts when it exceeds 0.1 point.
     The variance is that of unit means; of sums over users where those vary more (users return); of the weekday or the
     weekend mix of cohorts where that is larger; plus what one success and one failure more would add to each fitted
     cell, so that an all-success cell never claims zero error.
@@ -48,7 +58,7 @@ def reference_error(
 
     >>> rng = np.random.default_rng(0); n = 2000; worked = (rng.random(n) < 0.7).astype(float); codes = np.arange(n)
     >>> residual, zero = worked.mean() - worked, codes * 0
-    >>> found = reference_error(residual, worked, zero, codes, codes, zero, codes % 7)
+    >>> found = reference_error(residual, worked, zero, codes, codes, zero, codes % 7, {})
     >>> round(found.error, 3), found.bias, found.units
     (0.01, 0.0, 2000)
     """
@@ -63,8 +73,12 @@ def reference_error(
     numbers, unseen = _unseen(outcomes, cells)
     error = float(np.sqrt(squared + unseen.sum())) / unit.size
     dependence = max(1.0, squared / max(float(deviations @ deviations), 1e-12))
-    table = _cell_table(effects, cells, dict(zip(numbers.tolist(), unseen.tolist(), strict=True)), dependence)
-    return ReferenceError(error, mean if mean > NOTABLE_BIAS else 0.0, unit.size, table)
+    extra = dict(zip(numbers.tolist(), unseen.tolist(), strict=True))
+    table = {
+        number: (variance, leans.get(number, 0.0)) for number, variance in _variances(effects, cells, extra, dependence)
+    }
+    lean = float(np.mean([leans.get(int(cell), 0.0) for cell in cells])) if leans else 0.0
+    return ReferenceError(error, lean if lean > NOTABLE_BIAS else 0.0, unit.size, table)
 
 
 def allowance_by_day(baseline: ReferenceError, days: Codes, cells: Codes) -> tuple[Codes, Array]:
@@ -101,19 +115,15 @@ def _looked_up(baseline: ReferenceError, numbers: Codes) -> tuple[Array, Array]:
     return table[:, 0], table[:, 1]
 
 
-def _cell_table(
-    effects: Array, cells: Codes, unseen: dict[int, float], dependence: float
-) -> dict[int, tuple[float, float]]:
+def _variances(
+    effects: Array, cells: Codes, unseen: Mapping[int, float], dependence: float
+) -> Iterator[tuple[int, float]]:
+    """Variance of the mean effect of each cell."""
     numbers, index = np.unique(cells, return_inverse=True)
     n, total = np.bincount(index), np.bincount(index, effects)
     squares = np.bincount(index, effects**2) - total**2 / n
-    return {
-        int(number): (
-            float((squares[k] * dependence + unseen.get(int(number), 1.0)) / n[k] ** 2),
-            float(total[k] / n[k]),
-        )
-        for k, number in enumerate(numbers)
-    }
+    extra = np.array([unseen.get(number, 1.0) for number in numbers.tolist()])
+    return zip(numbers.tolist(), ((squares * dependence + extra) / n**2).tolist(), strict=True)
 
 
 def _squares(deviations: Array, users: Codes) -> float:
