@@ -1,14 +1,27 @@
-"""Small synthetic loops with dials: matured items of four cohorts, known true change of reward and outcome.
+"""Small synthetic loops with dials, and what the monitor makes of them.
 
-Not drawn from any data. Each world is 60 days of reference, then 168 days of 12 biweekly checkpoints.
+Matured items of four cohorts, with a known true change of reward and outcome; not drawn from any data. Each world is
+60 days of reference, then 168 days of 12 biweekly checkpoints.
 """
 
+import datetime as dt
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from sqlalchemy import Engine
 
-from monitor.items import DAY_US
+from monitor.alerts import SEVERITIES
+from monitor.baseline import find_window, fit_baseline
+from monitor.book import SeriesBook
+from monitor.check import load_checks
+from monitor.explain import Case, explain
+from monitor.items import DAY_US, EPOCH, Items
+from monitor.memory import Memory
+from monitor.result import Alert
+from monitor.settings import Settings
+from monitor.snapshot import Snapshot
+from monitor.tick import follow, measure
 
 SUCCESS = np.array([0.87, 0.75, 0.63, 0.51])
 THUMBS = np.array([0.70, 0.65, 0.60, 0.50])
@@ -87,3 +100,50 @@ def _day_effect(rng: np.random.Generator, day: np.ndarray, world: World) -> np.n
     for index in range(1, effect.size):
         effect[index] = 0.7 * effect[index - 1] + shocks[index]
     return effect[day]
+
+
+SETTINGS = Settings.model_validate(
+    {
+        "outcome": {"metric": "task_success", "horizon": "1d"},
+        "reference": {"checkpoint": "ckpt-00"},
+        "cohorts": ["tier"],
+        "unit": "response",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the monitor makes of a world: its case, and what it remembers of it."""
+
+    case: Case
+    memory: Memory
+
+    def told(self) -> list[Alert]:
+        """The alerts of every slice, explained as of the end of the world."""
+        return [alert for episode in self.memory.episodes.values() for alert in explain(self.case, episode)]
+
+    def days(self) -> dict[str, int]:
+        """Severity -> days from the first change until the first alert that is at least so severe."""
+        crossings = [crossing for episode in self.memory.episodes.values() for crossing in episode.crossings]
+        first = FIRST_DAY + REFERENCE_DAYS
+        return {
+            severity: min(c.day - first for c in crossings if SEVERITIES.index(c.severity) >= least)
+            for least, severity in enumerate(SEVERITIES)
+            if any(SEVERITIES.index(c.severity) >= least for c in crossings)
+        }
+
+
+def watch(frame: pd.DataFrame, engine: Engine, replayed: bool = True) -> Watched:
+    """Steps 2 to 6 of `monitor.tick` over a world's frame, as of the midnight after its last day.
+
+    engine: of an empty store, which checks that read raw events find empty.
+    """
+    as_of = EPOCH + dt.timedelta(days=int(frame["day"].max()) + 1)
+    window = find_window(frame, SETTINGS, None)
+    baseline = fit_baseline(frame, window, SETTINGS, None)
+    first_day = int(frame["day"][window.roles(frame) == "monitored"].min())
+    memory = Memory(baseline, SeriesBook(first_day))
+    snapshot = Snapshot(as_of, SETTINGS, Items(frame, {"pending": 0}), baseline, engine, (), memory.errors)
+    measure(snapshot, memory, first_day, load_checks().values())
+    return Watched(follow(snapshot, memory, replayed), memory)
