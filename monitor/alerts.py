@@ -9,6 +9,7 @@ from typing import NamedTuple
 from monitor.check import Slice
 
 SEVERITIES = ("ticket", "warning", "page")
+OPEN = ("firing", "acked")
 RULE_VERSION = 1  # part of the fingerprint: a changed rule is another alert
 
 
@@ -45,7 +46,7 @@ class Episode:
     slice_name: str
     slice: Slice
     crossings: tuple[Crossing, ...]
-    state: str = "firing"  # firing | acked | resolved | superseded
+    state: str = "firing"  # firing | acked | resolved | superseded; open while it is one of the first two
 
     @property
     def severity(self) -> str:

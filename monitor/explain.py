@@ -50,7 +50,7 @@ class Case:
 def explain(case: Case, episode: Episode) -> list[Alert]:
     """One alert for each severity the episode latched; the story is the same in all, as of the end."""
     path = case.paths[episode.slice_name]
-    first = episode.crossings[0].day - case.book.first_day
+    first = _index(case, episode.crossings[0].day)
     leader = path.leader(first, episode.crossings[0].severity)
     start, bet = likely_start(case.book, leader, first)
     frame = _since(case, episode, start + case.book.first_day)
@@ -101,10 +101,15 @@ def _alert(
     )
 
 
+def _index(case: Case, day: int) -> int:
+    """The day's place in the book; a day before a new baseline's first one is its first."""
+    return min(max(day - case.book.first_day, 0), case.book.days - 1)
+
+
 def _evidence(
     case: Case, episode: Episode, crossing: Crossing, leader: SeriesKey, since: int, bet: float, frame: pd.DataFrame
 ) -> Evidence:
-    path, day = case.paths[episode.slice_name], crossing.day - case.book.first_day
+    path, day = case.paths[episode.slice_name], _index(case, crossing.day)
     known = crossing.rule == "known start"
     threshold = KNOWN_START[crossing.severity] if known else case.thresholds[crossing.severity]
     logs = path.known[day] if known else (path.total if crossing.severity == "ticket" else path.firm)[day]
@@ -175,7 +180,7 @@ def _story(case: Case, episode: Episode, leader: SeriesKey) -> tuple[Mapping[str
 
 def _stream(case: Case, episode: Episode, series: str) -> Stream:
     key = SeriesKey("reward_outcome_decoupling", series, episode.slice_name)
-    column = case.book.cells[:, case.book.keys.index(key), :3]
+    column = case.book.cells[:, case.book.column[key], :3]
     n, total, squares = column.sum(axis=0)
     variance = float(squares / n - (total / n) ** 2) if n else 1.0
     return Stream(column[:, 0], column[:, 1], variance, case.book.info[key].baseline_error)

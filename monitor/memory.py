@@ -16,7 +16,7 @@ class Memory:
 
     closed: days before this one have been decided. last_seq: events up to this one are in the book. resets: slice ->
     days at whose start its evidence was set to nothing by a recorded decision. fixed: findings that are not sums
-    (censuses, broken checks). told: the open episodes as last explained.
+    (censuses, broken checks). told: the open episodes as last explained. settings: digest of what the settings decide.
     """
 
     baseline: Baseline
@@ -29,3 +29,4 @@ class Memory:
     told: list[Alert] = field(default_factory=list)
     closed: int = 0
     last_seq: int = 0
+    settings: str = ""

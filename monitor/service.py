@@ -8,7 +8,7 @@ from consumers.store import EventStore
 from monitor.result import Report
 from monitor.settings import Settings
 from monitor.state import MonitorState
-from monitor.tick import tick
+from monitor.tick import look, tick
 
 DECIDING = {"loop", "reward", "outcome", "reference", "cohorts", "unit", "checks", "alerts"}
 
@@ -22,9 +22,14 @@ def tick_store(
     baseline, and keep the open alerts.
     """
     state, digest = MonitorState(store.engine), settings_digest(settings)
-    seen = tick(store, settings, as_of, state.load(settings.loop, digest))
+    memory = state.load(settings.loop)
+    if memory is None or memory.settings != digest:
+        seen = look(store, settings, as_of, kept=memory)
+    else:
+        seen = tick(store, settings, as_of, memory)
     if seen.memory is not None:
-        state.save(settings.loop, digest, seen.memory, seen.since, now, receivers)
+        seen.memory.settings = digest
+        state.save(settings.loop, seen.memory, seen.since, now, receivers)
     return seen.report
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine, text
 
 from consumers.database import migrate, writing
-from monitor.alerts import Crossing, Episode, EpisodeKey
+from monitor.alerts import OPEN, Crossing, Episode, EpisodeKey
 from monitor.baseline import baseline_from_json
 from monitor.book import FIELDS, SeriesBook, SeriesInfo, SeriesKey
 from monitor.check import Finding
@@ -50,9 +50,6 @@ RESOLVE = """
 """
 
 
-OPEN = ("firing", "acked")
-
-
 class UnknownAlert(Exception):  # noqa: N818
     """No such alert in this loop."""
 
@@ -75,17 +72,18 @@ class MonitorState:
         self.engine = engine
         migrate(engine, CHAIN, MIGRATIONS)
 
-    def load(self, loop: str, settings_digest: str) -> Memory | None:
-        """What the last look left; None when there was none or its settings were others."""
+    def load(self, loop: str) -> Memory | None:
+        """What the last look left; None when there was none."""
         with self.engine.connect() as connection:
             row = connection.execute(text(MEMORY), {"loop": loop}).mappings().first()
-            if row is None or row["settings"] != settings_digest:
+            if row is None:
                 return None
             given = {"loop": loop, "first": row["first_day"]}
             days = connection.execute(text(DAYS), given).all()
         stored = self.episodes(loop)
         series = [(SeriesKey(*key), msgspec.convert(info, SeriesInfo)) for key, info in json.loads(row["series"])]
         return Memory(
+            settings=row["settings"],
             baseline=baseline_from_json(row["baseline"]),
             book=_book(row["first_day"], series, [blob for _, blob in days]),
             errors=msgspec.json.decode(row["errors"], type=dict[str, ReferenceError]),
@@ -101,7 +99,6 @@ class MonitorState:
     def save(
         self,
         loop: str,
-        settings_digest: str,
         memory: Memory,
         since: int | None,
         now: dt.datetime,
@@ -109,7 +106,7 @@ class MonitorState:
     ) -> None:
         """Keep a look: changed days, episodes, transitions and what is to be sent, in one transaction."""
         with writing(self.engine) as connection:
-            _save_memory(connection, loop, settings_digest, memory)
+            _save_memory(connection, loop, memory)
             _save_days(connection, loop, memory.book, since)
             for episode in memory.episodes.values():
                 _save_episode(connection, loop, episode, memory.told, now, receivers)
@@ -175,11 +172,11 @@ def _book(first_day: int, series: list[tuple[SeriesKey, SeriesInfo]], blobs: lis
     return book
 
 
-def _save_memory(connection: Connection, loop: str, settings_digest: str, memory: Memory) -> None:
+def _save_memory(connection: Connection, loop: str, memory: Memory) -> None:
     series = [(list(key), memory.book.info[key]) for key in memory.book.keys]
     row: dict[str, Any] = {
         "loop": loop,
-        "settings": settings_digest,
+        "settings": memory.settings,
         "baseline": memory.baseline.to_json(),
         "series": _json(series),
         "errors": _json(memory.errors),

@@ -6,11 +6,11 @@ from typing import Any
 from sqlalchemy import text
 
 from consumers.store import EventStore
+from monitor.alerts import OPEN
 from monitor.items import EPOCH, date_of
 from monitor.result import plain_json
-from monitor.service import settings_digest
 from monitor.settings import Settings
-from monitor.state import OPEN, MonitorState
+from monitor.state import MonitorState
 
 NEWEST = "SELECT type, MAX(time_us) FROM event GROUP BY type ORDER BY type"
 
@@ -21,7 +21,7 @@ def status_of(store: EventStore, settings: Settings, now: dt.datetime) -> dict[s
     state: "alert" with an open alert, "quiet" without, "blind" when nothing was decided yet or no day for two days.
     """
     state = MonitorState(store.engine)
-    memory = state.load(settings.loop, settings_digest(settings))
+    memory = state.load(settings.loop)
     alerts = [s for s in state.episodes(settings.loop) if s.episode.state in OPEN]
     decided = date_of(memory.closed - 1) if memory and memory.closed else None
     late = decided is None or (now.date() - decided).days > 2

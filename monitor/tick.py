@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Engine, text
 
 from consumers.store import EventStore
-from monitor.alerts import EpisodeKey, transition
+from monitor.alerts import OPEN, EpisodeKey, transition
 from monitor.baseline import ReferenceMissing, Window, find_window, fit_baseline
 from monitor.book import SeriesBook
 from monitor.changes import changed_since, latest_seq
@@ -29,10 +29,10 @@ from monitor.evidence import Path, family_weights, walk
 from monitor.explain import Case, explain, material_harm
 from monitor.items import DAY_US, Items, day_of, load_items
 from monitor.memory import Memory
-from monitor.result import Report
+from monitor.result import Alert, Report
 from monitor.runner import census, run_checks
 from monitor.settings import Settings
-from monitor.snapshot import Snapshot
+from monitor.snapshot import Snapshot, slice_name
 from monitor.statistics.family import arm_traffic
 from monitor.statistics.reference_error import MIX_DAYS
 
@@ -59,10 +59,13 @@ class Look:
     since: int | None
 
 
-def look(store: EventStore, settings: Settings, as_of: dt.datetime, replayed: bool = False) -> Look:
-    """Look at everything in the store as of a moment, from nothing.
+def look(
+    store: EventStore, settings: Settings, as_of: dt.datetime, replayed: bool = False, kept: Memory | None = None
+) -> Look:
+    """Look at everything in the store as of a moment, fitting the baseline anew.
 
-    replayed: a finite history, for which the known start is reported too.
+    replayed: a finite history, for which the known start is reported too. kept: an earlier memory under other settings
+    or another baseline; what it told stays told, what was resolved stays resolved, days it decided are not told again.
     """
     newest = latest_seq(store.engine)
     items = load_items(store.engine, settings, as_of)
@@ -72,26 +75,26 @@ def look(store: EventStore, settings: Settings, as_of: dt.datetime, replayed: bo
     except ReferenceMissing as missing:
         return Look(blank_report(store, settings, as_of, str(missing)), None, None)
     memory = Memory(baseline, SeriesBook(_first_day(items, window, as_of)), arms=_arms(items, window))
+    if kept is not None:
+        memory.episodes, memory.resets = dict(kept.episodes), kept.resets
+        memory.told, memory.closed = kept.told, kept.closed
     snapshot = Snapshot(as_of, settings, items, baseline, store.engine, memory.arms, memory.errors)
     measure(snapshot, memory, memory.book.first_day, load_checks().values())
     case = follow(snapshot, memory, replayed)
-    memory.told = [alert for episode in memory.episodes.values() for alert in explain(case, episode)]
+    memory.told = _told(case, memory)
     memory.last_seq = newest
     return Look(conclude(store, case, memory, complete=True), memory, memory.book.first_day)
 
 
-def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memory | None) -> Look:
+def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memory) -> Look:
     """Continue from the last look. The result is that of `look` on the same events; only the work differs.
 
-    Corrected days are replaced and the path walked again; a change inside the reference starts from nothing, keeping
-    the open episodes, under a new baseline version.
+    Corrected days are replaced and the path walked again; a change inside the reference fits a new baseline version.
     """
-    if memory is None:
-        return look(store, settings, as_of)
     newest = latest_seq(store.engine)
     since = changed_since(store.engine, settings, memory.last_seq, memory.closed, day_of(as_of))
     if since is not None and since * DAY_US <= memory.baseline.window.end_us:
-        return _afresh(store, settings, as_of, memory)
+        return look(store, settings, as_of, kept=memory)
     start = memory.closed if since is None else min(since, memory.closed)
     first = day_of(as_of) if since is None else start - MIX_DAYS
     items = load_items(store.engine, settings, as_of, first, memory.baseline.revision)
@@ -99,8 +102,10 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
     measure(snapshot, memory, max(start, memory.book.first_day), () if since is None else load_checks().values())
     before = dict(memory.episodes)
     case = follow(snapshot, memory, replayed=False)
+    for path in case.paths.values():
+        _supersede(path, memory, case.thresholds)
     if since is not None or before != memory.episodes:
-        memory.told = [alert for episode in memory.episodes.values() for alert in explain(case, episode)]
+        memory.told = _told(case, memory)
     memory.last_seq = newest
     return Look(conclude(store, case, memory, complete=False), memory, start if day_of(as_of) > start else None)
 
@@ -122,7 +127,6 @@ def follow(snapshot: Snapshot, memory: Memory, replayed: bool) -> Case:
     paths = {path.slice: path for path in walk(memory.book, weights, memory.resets, replayed)}
     close = day_of(snapshot.as_of)
     for path in paths.values():
-        _supersede(path, memory, thresholds)
         _follow(path, memory, thresholds, close)
     memory.closed = close
     return Case(snapshot, memory.book, paths, weights, thresholds)
@@ -148,21 +152,20 @@ def _follow(path: Path, memory: Memory, thresholds: Mapping[str, float], close: 
 
 
 def _supersede(path: Path, memory: Memory, thresholds: Mapping[str, float]) -> None:
-    """Mark episodes that the corrected path no longer supports; an alert is never deleted."""
+    """Mark episodes that the path of corrected labels no longer supports; an alert is never deleted."""
     for key, episode in memory.episodes.items():
-        if key.slice == path.slice and episode.state in ("firing", "acked"):
-            days = range(min(episode.crossings[0].day, memory.book.first_day + memory.book.days), memory.closed)
+        if key.slice == path.slice and episode.state in OPEN:
+            days = range(max(episode.crossings[0].day, memory.book.first_day), memory.closed)
             if days and not any(path.level(day - memory.book.first_day, thresholds) for day in days):
                 memory.episodes[key] = replace(episode, state="superseded")
 
 
-def _afresh(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memory) -> Look:
-    """Look from nothing, keeping episodes that are open: what was told stays told."""
-    fresh = look(store, settings, as_of)
-    if fresh.memory is not None:
-        fresh.memory.episodes = memory.episodes | fresh.memory.episodes
-        fresh.memory.resets = memory.resets
-    return fresh
+def _told(case: Case, memory: Memory) -> list[Alert]:
+    """Every episode explained anew; one of a slice that has no series any more stays as it was told."""
+    fresh = [
+        alert for key, episode in memory.episodes.items() if key.slice in case.paths for alert in explain(case, episode)
+    ]
+    return fresh + [alert for alert in memory.told if slice_name(alert.slice) not in case.paths]
 
 
 def _first_checkpoint(engine: Engine) -> str | None:
