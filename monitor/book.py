@@ -49,6 +49,10 @@ class SeriesBook:
     keys: list[SeriesKey] = field(default_factory=list)
     info: dict[SeriesKey, SeriesInfo] = field(default_factory=dict)
     cells: Array = field(default_factory=lambda: np.zeros((0, 0, FIELDS)))
+    column: dict[SeriesKey, int] = field(init=False)  # where each series stands in `keys` and `cells`
+
+    def __post_init__(self) -> None:
+        self.column = {key: number for number, key in enumerate(self.keys)}
 
     @property
     def days(self) -> int:
@@ -62,7 +66,6 @@ class SeriesBook:
             self._know(name, measurement, material_harm)
         self._stretch(until)
         self.cells[since - self.first_day :] = self.empty(until - since)
-        position = {key: column for column, key in enumerate(self.keys)}
         for name, measurement in measured:
             key = SeriesKey(name, measurement.series, slice_name(measurement.slice))
             inside = (measurement.days >= since) & (measurement.days < until)
@@ -70,25 +73,25 @@ class SeriesBook:
             allowances = material_harm + measurement.baseline_allowance[inside]
             distinct, logs = daily_log_sums(effects, days, allowances)
             index = np.searchsorted(distinct, days)
-            column = self.cells[distinct - self.first_day, position[key]]
+            column = self.cells[distinct - self.first_day, self.column[key]]
             column[:, 0] = np.bincount(index, minlength=distinct.size)
             column[:, 1] = np.bincount(index, effects, distinct.size)
             column[:, 2] = np.bincount(index, effects**2, distinct.size)
             column[:, 3:] = logs
-            self.cells[distinct - self.first_day, position[key]] = column
+            self.cells[distinct - self.first_day, self.column[key]] = column
 
     def sums(self, key: SeriesKey, since: int | None = None) -> tuple[int, float, float]:
         """n, total and squares of a series from day `since` on (all days, if None)."""
-        column = self.keys.index(key) if key in self.info else None
-        if column is None:
+        if key not in self.column:
             return 0, 0.0, 0.0
         start = max((since or self.first_day) - self.first_day, 0)
-        n, total, squares = self.cells[start:, column, :3].sum(axis=0)
+        n, total, squares = self.cells[start:, self.column[key], :3].sum(axis=0)
         return int(n), float(total), float(squares)
 
     def _know(self, name: str, measured: Measurement, material_harm: float) -> None:
         key = SeriesKey(name, measured.series, slice_name(measured.slice))
         if key not in self.info:
+            self.column[key] = len(self.keys)
             self.keys.append(key)
         latest = measured.baseline_allowance[np.argmax(measured.days)] if measured.days.size else None
         known = self.info[key].allowance if key in self.info else material_harm + QUANTILE * measured.baseline_error

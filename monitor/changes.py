@@ -45,7 +45,8 @@ def changed_since(engine: Engine, settings: Settings, seq: int, closed: int, clo
     given = {"seq": seq, "metric": settings.outcome.metric, "horizon": horizon}
     matured = {"low": closed * DAY_US - horizon, "high": close * DAY_US}
     with engine.connect() as connection:
-        touched = connection.execute(text(EARLIEST_TOUCHED), given).scalar()
+        came = (connection.execute(text(LATEST)).scalar() or 0) > seq
+        touched = connection.execute(text(EARLIEST_TOUCHED), given).scalar() if came else None
         fresh = close > closed and connection.execute(text(MATURED), matured).scalar()
     first = [(int(touched) // DAY_US)] if touched is not None else []
     first += [closed] if fresh else []

@@ -85,18 +85,19 @@ def walk(
     replayed: also compute the known start, which a finite replay reports.
     """
     keys = [key for key in book.keys if key in weights]
-    columns = [book.keys.index(key) for key in keys]
-    logs = book.cells[:, columns, 3:]
+    logs = book.cells[:, [book.column[key] for key in keys], 3:]
     log_mass = np.log([weights[key] for key in keys])
     series, companion = _run(logs, log_mass, _reset_rows(keys, resets, book))
     known = known_start(logs, np.array([weights[key] for key in keys])) if replayed else np.full(series.shape, -np.inf)
-    slices = dict.fromkeys(key.slice for key in keys)
-    return [_path(book, name, keys, series, companion, known) for name in slices]
+    members: dict[str, list[int]] = {}
+    for index, key in enumerate(keys):
+        members.setdefault(key.slice, []).append(index)
+    return [_path(book, name, keys, mine, series, companion, known) for name, mine in members.items()]
 
 
 def likely_start(book: SeriesBook, key: SeriesKey, day: int) -> tuple[int, float]:
     """(index of the day on which the companion of the heaviest bet last left its floor, that bet)."""
-    logs = book.cells[: day + 1, book.keys.index(key), 3:]
+    logs = book.cells[: day + 1, book.column[key], 3:]
     level, start = np.zeros(BETS.size), np.zeros(BETS.size, int)
     for index, row in enumerate(logs):
         start = np.where(level <= 0, index, start)
@@ -129,8 +130,9 @@ def _reset_rows(
     return rows
 
 
-def _path(book: SeriesBook, name: str, keys: list[SeriesKey], series: Array, companion: Array, known: Array) -> Path:
-    mine = [index for index, key in enumerate(keys) if key.slice == name]
+def _path(
+    book: SeriesBook, name: str, keys: list[SeriesKey], mine: list[int], series: Array, companion: Array, known: Array
+) -> Path:
     firm = [index for index in mine if keys[index].series != ASSOCIATION]
     return Path(
         slice=name,
@@ -149,7 +151,7 @@ def _improving(book: SeriesBook, name: str) -> NDArray[np.bool_]:
     key = SeriesKey("reward_outcome_decoupling", "A2", name)
     if key not in book.info:
         return np.zeros(book.days, bool)
-    sums = np.cumsum(book.cells[:, book.keys.index(key), :3], axis=0)
+    sums = np.cumsum(book.cells[:, book.column[key], :3], axis=0)
     sums[IMPROVING_DAYS:] -= sums[:-IMPROVING_DAYS].copy()
     n, total, squares = np.maximum(sums[:, 0], 1.0), sums[:, 1], sums[:, 2]
     error = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 1e-6) / n)

@@ -145,7 +145,7 @@ def _subject_key(query: _Query) -> tuple[str, dict[str, int]]:
 
 def _responses(query: _Query, key: str) -> pd.DataFrame:
     frame = query.read(RESPONSES.format(since="1 = 1" if query.whole else SINCE[key]))
-    query.parameters["early"] = int(frame["time_us"].min()) if len(frame) else 0
+    query.parameters["early"] = int(frame["time_us"].min()) if len(frame) else query.parameters["until"]
     frame = frame.sort_values(["time_us", "checkpoint", "user_id", "conversation_id", "cohort"], kind="stable")
     return frame.drop_duplicates("response_id", ignore_index=True)
 
