@@ -39,8 +39,8 @@ class Part:
     """The items of one slice: all production traffic, one cohort, or one of several arms serving at once.
 
     Arrays of shape (items,): reward and outcome in 0..1 (NaN unknown), expected = m_g(reward), mean_outcome and
-    mean_reward of the item's cohort, unit and user and cohort codes, cell (the fitted value behind `expected`), day of
-    maturity, role.
+    mean_reward of the item's cohort, unit (a hash of its name, the same in every snapshot), user and cohort codes, cell
+    (the fitted value behind `expected`), day of maturity, role.
     """
 
     slice: Slice
@@ -197,7 +197,7 @@ class Snapshot:
         reward = base.mapped(frame["reward"].to_numpy(float), self.settings.reward.range)
         cohort = base.codes(cohort_labels(frame, self.settings.cohorts))
         expected = base.expects.expected(reward, cohort) if base.expects else np.full(len(frame), np.nan)
-        unit = pd.factorize(frame["unit"], sort=True)[0].astype(np.int64)
+        unit = pd.util.hash_pandas_object(frame["unit"].astype(object), index=False).to_numpy().astype(np.int64)
         user = pd.factorize(frame["user"].astype(object).where(frame["user"].notna(), frame["unit"]), sort=False)[0]
         return {
             "reward": reward,
