@@ -4,6 +4,7 @@ Every effect is measured against this baseline, so its own error is part of ever
 standard error of the baseline it is measured against (statistics.md 1.3).
 """
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from monitor.items import microseconds
 from monitor.settings import Settings
 from monitor.statistics.calibrate import Calibrator, Curve, fit_calibrator, mid_ranks, slope
 
@@ -22,6 +24,7 @@ Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 LABELLED_UNITS = 200  # the reference lasts until it has so many units with an outcome, or until its traffic ends
+PATIENCE_US = 14 * 86_400_000_000  # without a new answer for so long, the reference's traffic has ended
 COHORT_UNITS = 30  # a cohort with fewer labelled reference items uses the pooled curve and gets no series of its own
 MOST_SLICES = 200
 SHRINKAGE = 20.0
@@ -33,12 +36,16 @@ class ReferenceMissing(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Window:
-    """Which items are the reference: those of `checkpoint` (any, if None) from `start_us` up to, not with, `end_us`."""
+    """Which items are the reference: those of `checkpoint` (any, if None) from `start_us` up to, not with, `end_us`.
+
+    ended: no later event in order of time can move the end; until then every look fits anew.
+    """
 
     checkpoint: str | None
     start_us: int
     end_us: int
     chosen_by_default: bool
+    ended: bool
 
     def roles(self, frame: pd.DataFrame) -> NDArray[np.str_]:
         """Role of each item: reference, monitored, holdback (later traffic of the reference) or before."""
@@ -120,15 +127,15 @@ def _curve(raw: Mapping[str, Any]) -> Curve:
     return Curve(blocks=blocks, **{key: np.array(raw[key], float) for key in ("rewards", "values", "support", "lean")})
 
 
-def find_window(frame: pd.DataFrame, settings: Settings, first: str | None) -> Window:
-    """The reference window of all items. `first`: the checkpoint to take when the settings name none.
+def find_window(frame: pd.DataFrame, settings: Settings, first: str | None, as_of: dt.datetime) -> Window:
+    """The reference window of all matured items. `first`: the checkpoint to take when the settings name none.
 
     Raises ReferenceMissing if the named checkpoint never served.
     """
-    wanted = settings.reference
+    wanted, matured = settings.reference, microseconds(as_of - settings.outcome.horizon)
     if wanted.from_ and wanted.until:
-        start, end = (round(moment.timestamp() * 1e6) for moment in (wanted.from_, wanted.until))
-        return Window(None, start, end, False)
+        start, end = microseconds(wanted.from_), microseconds(wanted.until)
+        return Window(None, start, end, False, ended=matured >= end)
     name = wanted.checkpoint or first
     mine = frame[frame["checkpoint"] == name]
     if name is None or not len(mine):
@@ -138,9 +145,11 @@ def find_window(frame: pd.DataFrame, settings: Settings, first: str | None) -> W
     start, end = int(mine["time_us"].min()), int(mine["time_us"].max()) + 1
     others = frame["time_us"][(frame["checkpoint"] != name) & (frame["time_us"] >= start)]
     labelled = mine[mine["outcome"].notna()].drop_duplicates("unit")["time_us"].sort_values()
+    ended = bool(len(others)) and matured - end > PATIENCE_US
     if len(labelled) >= LABELLED_UNITS and len(others):
         end = max(int(others.min()), int(labelled.iloc[LABELLED_UNITS - 1]) + 1)
-    return Window(name, start, end, wanted.checkpoint is None)
+        ended = True
+    return Window(name, start, end, wanted.checkpoint is None, ended)
 
 
 def fit_baseline(frame: pd.DataFrame, window: Window, settings: Settings, revision: str | None) -> Baseline:

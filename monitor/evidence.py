@@ -88,7 +88,7 @@ def walk(
     logs = book.cells[:, [book.column[key] for key in keys], 3:]
     log_mass = np.log([weights[key] for key in keys])
     series, companion = _run(logs, log_mass, _reset_rows(keys, resets, book))
-    known = known_start(logs, np.array([weights[key] for key in keys])) if replayed else np.full(series.shape, -np.inf)
+    known = known_start(logs, np.array([weights[key] for key in keys])) if replayed else None
     members: dict[str, list[int]] = {}
     for index, key in enumerate(keys):
         members.setdefault(key.slice, []).append(index)
@@ -131,7 +131,13 @@ def _reset_rows(
 
 
 def _path(
-    book: SeriesBook, name: str, keys: list[SeriesKey], mine: list[int], series: Array, companion: Array, known: Array
+    book: SeriesBook,
+    name: str,
+    keys: list[SeriesKey],
+    mine: list[int],
+    series: Array,
+    companion: Array,
+    known: Array | None,
 ) -> Path:
     firm = [index for index in mine if keys[index].series != ASSOCIATION]
     return Path(
@@ -141,7 +147,7 @@ def _path(
         total=_log_sum(series[:, mine]),
         firm=_log_sum(series[:, firm]),
         backed=companion[:, mine].max(axis=1),
-        known=_log_sum(known[:, firm]),
+        known=np.full(book.days, -np.inf) if known is None else _log_sum(known[:, firm]),
         improving=_improving(book, name),
     )
 

@@ -21,6 +21,7 @@ from monitor.statistics.reference_error import ReferenceError, allowance_by_day,
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
+NOWHERE = np.zeros(0, np.int64)
 PROVENANCE = """
     SELECT f.purpose, f.actor_role, f.surface_environment, f.surface_purpose, f.rubric,
            CASE WHEN s.actor_id IS NULL THEN 0 ELSE 1 END AS by_staff,
@@ -39,7 +40,7 @@ class Part:
     """The items of one slice: all production traffic, one cohort, or one of several arms serving at once.
 
     Arrays of shape (items,): reward and outcome in 0..1 (NaN unknown), expected = m_g(reward), mean_outcome and
-    mean_reward of the item's cohort, unit (a hash of its name, the same in every snapshot), user and cohort codes, cell
+    mean_reward of the item's cohort, unit (a hash of its name: the same in every snapshot), user and cohort codes, cell
     (the fitted value behind `expected`), day of maturity, role.
     """
 
@@ -126,7 +127,7 @@ class Part:
         units, days, outcome = unit_means(self.unit, self.day, self.outcome, mine)
         _, _, reward = unit_means(self.unit, self.day, self.reward, mine)
         cohort = self.cohort[mine][np.unique(self.unit[mine], return_index=True)[1]]
-        return disjoint_pairs(reward, outcome > self.split, cohort, days, units)
+        return disjoint_pairs(reward, outcome > self.split, cohort, days, lot=units)
 
 
 def unit_means(unit: Codes, day: Codes, values: Array, mine: NDArray[np.bool_]) -> tuple[Codes, Codes, Array]:
@@ -138,6 +139,14 @@ def unit_means(unit: Codes, day: Codes, values: Array, mine: NDArray[np.bool_]) 
     last = np.full(units.size, np.iinfo(np.int64).min)
     np.maximum.at(last, index, day[keep])
     return units, last, np.bincount(index, values[keep]) / np.bincount(index)
+
+
+def _places(values: NDArray[np.object_]) -> dict[str, Codes]:
+    """Indices of each value, ascending; None is left out. One sort serves hundreds of slices."""
+    codes, distinct = pd.factorize(values)
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes + 1, minlength=len(distinct) + 1))
+    return {value: order[ends[code] : ends[code + 1]] for code, value in enumerate(distinct)}
 
 
 def slice_name(part: Slice) -> str:
@@ -169,8 +178,9 @@ class Snapshot:
         yield self._part({}, np.ones(len(self.items.frame), bool), columns)
         values = cohort_values(self.items.frame, self.settings.cohorts)
         for key, shares in self.baseline.traffic.items():
+            places = _places(values[key])
             for value in shares:
-                yield self._part({key: value}, values[key] == value, columns)
+                yield self._part({key: value}, places.get(value, NOWHERE), columns)
         checkpoints = self.items.frame["checkpoint"].to_numpy()
         for arm in self.arms:
             yield self._part({"checkpoint": arm}, (checkpoints == arm) | (columns["role"] == "reference"), columns)
@@ -190,6 +200,10 @@ class Snapshot:
         with self.engine.connect() as connection:
             until = round(self.as_of.timestamp() * 1e6)
             return pd.read_sql_query(text(PROVENANCE), connection, params={"until": until})
+
+    @cached_property
+    def _leans(self) -> Mapping[int, float]:
+        return self.baseline.expects.leans() if self.baseline.expects else {}
 
     @cached_property
     def _columns(self) -> Mapping[str, Any]:
@@ -213,7 +227,6 @@ class Snapshot:
             "role": base.window.roles(frame),
         }
 
-    def _part(self, of: Slice, mine: NDArray[np.bool_], columns: Mapping[str, Any]) -> Part:
+    def _part(self, of: Slice, mine: NDArray[np.bool_] | Codes, columns: Mapping[str, Any]) -> Part:
         chosen = {name: column[mine] for name, column in columns.items()}
-        leans = self.baseline.expects.leans() if self.baseline.expects else {}
-        return Part(slice=of, known_errors=self.errors, split=self.baseline.split, leans=leans, **chosen)
+        return Part(slice=of, known_errors=self.errors, split=self.baseline.split, leans=self._leans, **chosen)

@@ -13,6 +13,7 @@ changed: new answers that matured, and days whose labels were corrected or came 
 """
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -45,6 +46,11 @@ FIRST_CHECKPOINT = """
 FIRST_SERVED = """
     SELECT checkpoint FROM response WHERE environment = 'production' ORDER BY time_us, checkpoint LIMIT 1
 """
+SERVED = """
+    SELECT time_us / :day_us AS day, checkpoint, COUNT(*) FROM response
+    WHERE environment = 'production' AND time_us >= :since AND time_us < :until
+    GROUP BY 1, 2 ORDER BY 1, MIN(time_us), 2
+"""
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,13 @@ def look(
     newest = latest_seq(store.engine)
     items = load_items(store.engine, settings, as_of)
     try:
-        window = find_window(items.frame, settings, _first_checkpoint(store.engine))
+        window = find_window(items.frame, settings, _first_checkpoint(store.engine), as_of)
         baseline = fit_baseline(items.frame, window, settings, items.revision)
     except ReferenceMissing as missing:
         return Look(blank_report(store, settings, as_of, str(missing)), None, None)
-    memory = Memory(baseline, SeriesBook(_first_day(items, window, as_of)), arms=_arms(items, window))
+    memory = Memory(
+        baseline, SeriesBook(_first_day(items, window, as_of)), arms=_arms(store.engine, window, settings, as_of)
+    )
     if kept is not None:
         memory.episodes, memory.resets = dict(kept.episodes), kept.resets
         memory.told, memory.closed = kept.told, kept.closed
@@ -93,7 +101,8 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
     """
     newest = latest_seq(store.engine)
     since = changed_since(store.engine, settings, memory.last_seq, memory.closed, day_of(as_of))
-    if since is not None and since * DAY_US <= memory.baseline.window.end_us:
+    window = memory.baseline.window
+    if not window.ended or (since is not None and _moved(store.engine, settings, as_of, memory, since)):
         return look(store, settings, as_of, kept=memory)
     start = memory.closed if since is None else min(since, memory.closed)
     first = day_of(as_of) if since is None else start - MIX_DAYS
@@ -108,6 +117,12 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
         memory.told = _told(case, memory)
     memory.last_seq = newest
     return Look(conclude(store, case, memory, complete=False), memory, start if day_of(as_of) > start else None)
+
+
+def _moved(engine: Engine, settings: Settings, as_of: dt.datetime, memory: Memory, since: int) -> bool:
+    """Whether what is frozen has to be made anew: the reference itself changed, or traffic was split."""
+    window = memory.baseline.window
+    return since * DAY_US <= window.end_us or _arms(engine, window, settings, as_of) != memory.arms
 
 
 def measure(snapshot: Snapshot, memory: Memory, since: int, checks: Iterable[Check]) -> None:
@@ -183,13 +198,17 @@ def _first_day(items: Items, window: Window, as_of: dt.datetime) -> int:
     return int(monitored.min()) if len(monitored) else day_of(as_of)
 
 
-def _arms(items: Items, window: Window) -> tuple[str, ...]:
+def _arms(engine: Engine, window: Window, settings: Settings, as_of: dt.datetime) -> tuple[str, ...]:
     """Monitored checkpoints that share days with another checkpoint, in the order in which they began."""
-    later = items.frame[items.frame["time_us"] >= window.end_us]
-    if later.empty:
-        return ()
-    served = later.groupby(["day", "checkpoint"])["unit"].nunique().unstack(fill_value=0)
-    together = served.div(served.sum(axis=1), axis=0) >= ARM_SHARE
-    shared_days = together[together.sum(axis=1) >= 2].sum()
-    began = later.groupby("checkpoint")["time_us"].min().sort_values()
-    return tuple(str(name) for name in began.index if shared_days[name] >= ARM_DAYS and name != window.checkpoint)
+    until = day_of(as_of) * DAY_US - settings.outcome.horizon // dt.timedelta(microseconds=1)
+    with engine.connect() as connection:
+        rows = connection.execute(text(SERVED), {"since": window.end_us, "until": until, "day_us": DAY_US}).all()
+    by_day: dict[int, dict[str, int]] = {}
+    for day, checkpoint, answers in rows:
+        by_day.setdefault(day, {})[checkpoint] = answers
+    shared: Counter[str] = Counter()
+    for served in by_day.values():
+        together = [name for name, answers in served.items() if answers >= ARM_SHARE * sum(served.values())]
+        shared.update(together if len(together) > 1 else ())
+    began = dict.fromkeys(checkpoint for _, checkpoint, _ in rows)
+    return tuple(name for name in began if shared[name] >= ARM_DAYS and name != window.checkpoint)

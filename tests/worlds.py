@@ -140,7 +140,7 @@ def watch(frame: pd.DataFrame, engine: Engine, replayed: bool = True) -> Watched
     engine: of an empty store, which checks that read raw events find empty.
     """
     as_of = EPOCH + dt.timedelta(days=int(frame["day"].max()) + 1)
-    window = find_window(frame, SETTINGS, None)
+    window = find_window(frame, SETTINGS, None, as_of)
     baseline = fit_baseline(frame, window, SETTINGS, None)
     first_day = int(frame["day"][window.roles(frame) == "monitored"].min())
     memory = Memory(baseline, SeriesBook(first_day))

@@ -8,19 +8,18 @@ Codes = NDArray[np.int64]
 
 
 def disjoint_pairs(
-    reward: Array, success: NDArray[np.bool_], cohort: Codes, day: Codes, unit: Codes
+    reward: Array, success: NDArray[np.bool_], cohort: Codes, day: Codes, lot: Codes
 ) -> tuple[Array, Codes]:
     """Concordance of each pair: 1 if the success has the higher reward, 0.5 at a tie, 0 otherwise.
 
-    All arguments: shape (units,). Within a cohort and day the i-th success meets the i-th failure in an order that is
-    blind to reward (a fixed scrambling of the unit number). Returns concordance and day, shape (pairs,).
+    All arguments: shape (units,). Within a cohort and day the i-th success meets the i-th failure in the order of their
+    lots, which must be blind to reward (a hash of the unit's name). Returns concordance and day, shape (pairs,).
     Guarantee: each unit is used once, so that pairs of independent units are independent.
 
-    >>> disjoint_pairs(np.array([0.9, 0.1, 0.5]), np.array([True, False, False]), *np.zeros((3, 3), np.int64))
+    >>> disjoint_pairs(np.array([0.9, 0.1, 0.5]), np.array([True, False, False]), *np.zeros((3, 3), int))
     (array([1.]), array([0]))
     """
-    scrambled = (unit.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)
-    order = np.lexsort((scrambled, success, day, cohort))
+    order = np.lexsort((lot, success, day, cohort))
     block = np.stack([cohort[order], day[order], success[order]])
     fresh = np.ones(order.size, bool)
     fresh[1:] = (block[:, 1:] != block[:, :-1]).any(axis=0)
