@@ -1,0 +1,117 @@
+"""Is the claimed error of the baseline the one that a bootstrap over users finds?"""
+
+import numpy as np
+import pytest
+
+from monitor.statistics.calibrate import fit_calibrator
+from monitor.statistics.reference_error import QUANTILE, ReferenceError, allowance_by_day, reference_error
+
+
+def draw(rng: np.random.Generator, users: int, each: int, kind: str) -> dict[str, np.ndarray]:
+    """Answers of users who differ: three cohorts, thumbs or a continuous reward that goes with the outcome."""
+    user = np.repeat(np.arange(users), each)
+    cohort = (user % 3).astype(np.int64)
+    taste = np.repeat(rng.normal(0, 0.12, users), each)
+    reward = np.clip(rng.beta(2, 2, user.size) + taste, 0, 1)
+    if kind == "thumbs":
+        reward = (reward > 0.5).astype(float)
+    chance = np.clip(0.35 + 0.1 * cohort + 0.3 * reward + taste, 0, 1)
+    outcome = (rng.random(user.size) < chance).astype(float)
+    return {"user": user, "cohort": cohort, "reward": reward, "outcome": outcome}
+
+
+def claimed(data: dict[str, np.ndarray]) -> ReferenceError:
+    fitted = fit_calibrator(data["reward"], data["outcome"], data["cohort"])
+    n = data["user"].size
+    return reference_error(
+        fitted.expected(data["reward"], data["cohort"]) - data["outcome"],
+        data["outcome"],
+        fitted.cells(data["reward"], data["cohort"]),
+        np.arange(n),
+        data["user"],
+        data["cohort"],
+        np.arange(n) % 7,
+        fitted.leans(),
+    )
+
+
+@pytest.mark.parametrize("kind", ["thumbs", "continuous"])
+@pytest.mark.parametrize("each", [1, 8])
+def test_error_is_that_of_a_bootstrap_over_users(kind: str, each: int) -> None:
+    """The mean prediction at the reference's mix moves as far between bootstrap samples of users as is claimed.
+
+    400 samples: the bootstrap's own error is 3.5%; the claim adds an unseen success and failure a cell.
+    """
+    rng = np.random.default_rng(each)
+    data = draw(rng, 2400 // each, each, kind)
+    rows = [np.flatnonzero(data["user"] == user) for user in range(2400 // each)]
+    means = []
+    for _ in range(400):
+        drawn = np.concatenate([rows[user] for user in rng.integers(0, len(rows), len(rows))])
+        fitted = fit_calibrator(data["reward"][drawn], data["outcome"][drawn], data["cohort"][drawn])
+        means.append(fitted.expected(data["reward"], data["cohort"]).mean())
+    assert 0.9 <= claimed(data).error / np.std(means) <= 1.3
+
+
+def test_allowance_covers_the_truth_in_nineteen_of_twenty_references() -> None:
+    """Known truth: cohorts with fixed chances. The baseline leans against us by more than the allowance in 5%."""
+    rng, chance, missed, runs = np.random.default_rng(9), np.array([0.9, 0.7, 0.5]), 0, 600
+    for _ in range(runs):
+        cohort = rng.integers(0, 3, 300)
+        outcome = (rng.random(300) < chance[cohort]).astype(float)
+        means = np.array([outcome[cohort == k].mean() for k in range(3)])
+        units = np.arange(300)
+        found = reference_error(means[cohort] - outcome, outcome, cohort, units, units, cohort, units % 7, {})
+        missed += bool((means - chance)[cohort].mean() > found.allowance())
+    assert missed / runs <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)  # Monte Carlo error .009
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_cell_without_variation_never_claims_zero_error(value: float) -> None:
+    n = np.arange(50)
+    found = reference_error(np.zeros(50), np.full(50, value), n * 0, n, n, n * 0, n % 7, {})
+    assert found.error == pytest.approx(np.sqrt(1 / 52 * 51 / 52 / 50))  # one more of each kind
+    assert min(variance for variance, _ in found.cells.values()) > 0
+
+
+def test_no_reference_is_all_error() -> None:
+    none, whole = np.zeros(0), np.zeros(0, np.int64)
+    found = reference_error(none, none, whole, whole, whole, whole, whole, {})
+    assert (found.error, found.units) == (1.0, 0)
+
+
+def test_weekend_traffic_of_a_noisy_cohort_counts() -> None:
+    rng, n = np.random.default_rng(4), 1400
+    days = np.arange(n) % 7
+    weekend = np.isin((days + 3) % 7, (5, 6))
+    cohort = np.where(rng.random(n) < np.where(weekend, 0.9, 0.02), 1, 0)
+    outcome = (rng.random(n) < np.where(cohort == 1, 0.5, 0.99)).astype(float)
+    means = np.array([outcome[cohort == k].mean() for k in range(2)])
+    args = (means[cohort] - outcome, outcome, cohort, np.arange(n), np.arange(n), cohort)
+    mixed, even = reference_error(*args, days, {}), reference_error(*args, np.zeros(n, np.int64), {})
+    assert mixed.error > 1.3 * even.error
+
+
+def test_a_notable_lean_of_shrinkage_is_conceded() -> None:
+    n = np.arange(100)
+    args = (np.zeros(100), (n % 2).astype(float), n % 2, n, n, n * 0, n % 7)
+    plain, leaning = reference_error(*args, {}), reference_error(*args, {0: 0.02, 1: 0.0})
+    assert leaning.bias == pytest.approx(0.01)
+    assert leaning.allowance() == pytest.approx(plain.allowance() + 0.01)
+    assert reference_error(*args, {0: -0.02, 1: 0.0}).bias == 0.0
+
+
+def test_the_allowance_of_a_day_knows_only_earlier_days() -> None:
+    baseline = ReferenceError(0.01, 0.0, 1000, {0: (0.0001, 0.0), 1: (0.01, 0.0)})
+    days, cells = np.repeat(np.arange(5), 50), np.repeat([0, 0, 1, 1, 1], 50)
+    whole = allowance_by_day(baseline, days, cells)[1]
+    changed = allowance_by_day(baseline, days, np.where(days == 4, 0, cells))[1]
+    assert (whole == changed).all()
+    assert whole[2] == pytest.approx(QUANTILE * 0.01)
+    assert whole[4] > whole[3] > whole[2]
+
+
+def test_an_unknown_cell_is_as_uncertain_as_the_worst() -> None:
+    baseline = ReferenceError(0.01, 0.0, 1000, {0: (0.0001, 0.0), 1: (0.01, 0.0)})
+    days = np.repeat([0, 1], 50)
+    assert allowance_by_day(baseline, days, np.full(100, 9))[1][1] == pytest.approx(QUANTILE * 0.1)
