@@ -48,7 +48,6 @@ class World:
     labels: int = 100
     unlabelled: int = 0
     day_effect: float = 0.0
-    followed: float = 0.0  # share of the plain harm that thumbs follow: P(thumbs | success) stays fixed
 
 
 def items(world: World, seed: int) -> pd.DataFrame:
@@ -67,6 +66,28 @@ def items(world: World, seed: int) -> pd.DataFrame:
     rate = SUCCESS[cohort] + d_outcome + world.slope * (thumb - thumb_rate) + _day_effect(rng, day, world) / 100
     outcome = (rng.random(day.size) < np.clip(rate, 0, 1)).astype(float)
     outcome[np.arange(day.size) % per_day >= world.labels] = np.nan
+    return _frame(day, step, cohort, thumb, outcome)
+
+
+def selected_items(seed: int, labels: int = 100, most: int = 16) -> pd.DataFrame:
+    """An honest loop: each checkpoint is the best of ever more answers by a continuous reward that keeps its meaning.
+
+    The outcome's chance rises by .3 from the lowest to the highest reward, in every cohort and at all times.
+    """
+    rng = np.random.default_rng(seed)
+    day = np.repeat(np.arange(REFERENCE_DAYS + DAYS), labels)
+    step = np.where(day >= REFERENCE_DAYS, (day - REFERENCE_DAYS) // CHECKPOINT_DAYS + 1, 0)
+    cohort = rng.integers(0, 4, day.size)
+    best_of = np.minimum(np.array([1, 1, 2, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16])[step], most)
+    reward = np.round(rng.random(day.size) ** (1 / best_of), 3)
+    rate = np.array([0.80, 0.72, 0.64, 0.55])[cohort] + 0.3 * (reward - 0.5)
+    outcome = (rng.random(day.size) < rate).astype(float)
+    return _frame(day, step, cohort, reward, outcome)
+
+
+def _frame(
+    day: np.ndarray, step: np.ndarray, cohort: np.ndarray, reward: np.ndarray, outcome: np.ndarray
+) -> pd.DataFrame:
     number = np.arange(day.size)
     return pd.DataFrame(
         {
@@ -75,9 +96,9 @@ def items(world: World, seed: int) -> pd.DataFrame:
             "user": [f"u{i}" for i in number],
             "checkpoint": [f"ckpt-{s:02d}" for s in step],
             "cohort": [f'{{"tier":"{"abcd"[c]}"}}' for c in cohort],
-            "time_us": (FIRST_DAY + day) * DAY_US + number % per_day,
+            "time_us": (FIRST_DAY + day) * DAY_US + number % 1000,
             "day": FIRST_DAY + day + 1,
-            "reward": thumb,
+            "reward": reward,
             "outcome": outcome,
             "unscoreable": False,
         }
