@@ -192,14 +192,13 @@ def _last_of_each(frame: pd.DataFrame, horizon: int) -> pd.DataFrame:
 
 
 def _unit(frame: pd.DataFrame, unit: str) -> "pd.Series[Any]":
+    """A unit is named within its day: an answer that matures later never reopens a day already decided."""
     alone = "r:" + frame["response_id"].astype(object)
-    if unit == "conversation":
-        named = "c:" + frame["conversation_id"].astype(object)
-        return named.where(frame["conversation_id"].notna(), alone)
-    if unit == "user-day":
-        named = "u:" + frame["user_id"].astype(object) + "@" + frame["day"].astype(str).astype(object)
-        return named.where(frame["user_id"].notna(), alone)
-    return alone
+    column, prefix = {"conversation": ("conversation_id", "c:"), "user-day": ("user_id", "u:")}.get(unit, ("", ""))
+    if not column:
+        return alone
+    named = prefix + frame[column].astype(object) + "@" + frame["day"].astype(str).astype(object)
+    return named.where(frame[column].notna(), alone)
 
 
 def _rewards(
