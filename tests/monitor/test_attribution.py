@@ -37,7 +37,7 @@ STORIES = {
 }
 
 
-# Streams out of 40 in which the leaf is named; measured 28 (inflation, the hardest: seen only by what is missing) to 40.
+# Streams of 40 in which the leaf is named; measured 28 (inflation, seen only by what is missing) to 40.
 LEAST = {"gaming": 34, "inflation": 24, "blind_reward": 34, "plain_harm": 38}
 
 
