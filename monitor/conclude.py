@@ -66,13 +66,19 @@ def _moment(microseconds: int) -> dt.datetime:
 
 def _findings(case: Case, memory: Memory) -> list[Finding]:
     """Censuses and broken checks as they are; else one finding a check and slice, from the sums of its first series."""
-    newest = case.snapshot.latest()
+    newest = _newest(case, memory)
     first: dict[tuple[str, str], SeriesKey] = {}
     for key in memory.book.keys:
         past = key not in case.weights and newest not in (None, memory.book.info[key].slice.get("checkpoint", newest))
         if not past:
             first.setdefault((key.check, key.slice), key)
     return list(memory.fixed) + [_finding(case, memory, key) for key in first.values()]
+
+
+def _newest(case: Case, memory: Memory) -> str | None:
+    """The newest checkpoint; on a tick without items, which reads none, the one compared with the reference last."""
+    compared = [memory.book.info[key].slice.get("checkpoint") for key in memory.book.keys if key not in case.weights]
+    return case.snapshot.latest() or next((name for name in reversed(compared) if name), None)
 
 
 def _finding(case: Case, memory: Memory, key: SeriesKey) -> Finding:
