@@ -62,7 +62,7 @@ def test_killed_at_any_time_loses_and_doubles_nothing(tmp_path: Path, file: Path
     chance = random.Random(2)
 
     def kill(child: int) -> None:
-        time.sleep(chance.uniform(0, 0.03))
+        time.sleep(chance.uniform(0, 0.15))
         os.kill(child, signal.SIGKILL)
 
     _kill_until(KILLS_BY_TIME, tmp_path, file, lambda store: None, kill)
