@@ -1,6 +1,6 @@
 """What does the detector need to remember of each series and day? Sums that merge: nothing about single people."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -59,13 +59,24 @@ class SeriesBook:
         """How many days the book spans."""
         return int(self.cells.shape[0])
 
-    def write(self, measured: Iterable[tuple[str, Measurement]], material_harm: float, since: int, until: int) -> None:
-        """Replace days [since, until) by these measurements; series not measured keep nothing in those days."""
+    def write(
+        self,
+        measured: Iterable[tuple[str, Measurement]],
+        material_harm: float,
+        since: int,
+        until: int,
+        broken: Collection[str] = (),
+    ) -> None:
+        """Replace days [since, until) by these measurements; series not measured keep nothing in those days.
+
+        broken: checks that raised; their series keep what they had.
+        """
         measured = [(name, m) for name, m in measured if not m.exact]
         for name, measurement in measured:
             self._know(name, measurement, material_harm)
         self._stretch(until)
-        self.cells[since - self.first_day :] = self.empty(until - since)
+        replaced = [key.check not in broken for key in self.keys]
+        self.cells[since - self.first_day :, replaced] = 0.0
         for name, measurement in measured:
             key = SeriesKey(name, measurement.series, slice_name(measurement.slice))
             inside = (measurement.days >= since) & (measurement.days < until)

@@ -24,7 +24,7 @@ from monitor.alerts import OPEN, EpisodeKey, transition
 from monitor.baseline import ReferenceMissing, Window, find_window, fit_baseline
 from monitor.book import SeriesBook
 from monitor.changes import changed_since, latest_seq
-from monitor.check import Check, load_checks
+from monitor.check import Check, Verdict, load_checks
 from monitor.conclude import blank_report, conclude
 from monitor.evidence import Path, family_weights, walk
 from monitor.explain import Case, explain, material_harm
@@ -104,6 +104,8 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
     window = memory.baseline.window
     if not window.ended or (since is not None and _moved(store.engine, settings, as_of, memory, since)):
         return look(store, settings, as_of, kept=memory)
+    if any(finding.verdict is Verdict.ERROR for finding in memory.fixed):
+        since = memory.book.first_day  # a check broke: its series lack the days since then
     start = memory.closed if since is None else min(since, memory.closed)
     first = day_of(as_of) if since is None else start - MIX_DAYS
     items = load_items(store.engine, settings, as_of, first, memory.baseline.revision)
@@ -130,7 +132,8 @@ def measure(snapshot: Snapshot, memory: Memory, since: int, checks: Iterable[Che
     days on which nothing happened."""
     checks = list(checks)
     measured = run_checks(checks, snapshot)
-    memory.book.write(measured.measurements, material_harm(snapshot), since, day_of(snapshot.as_of))
+    broken = {finding.check for finding in measured.errors}
+    memory.book.write(measured.measurements, material_harm(snapshot), since, day_of(snapshot.as_of), broken)
     if checks:
         memory.fixed = measured.errors + [census(name, m) for name, m in measured.measurements if m.exact]
 
@@ -169,18 +172,23 @@ def _follow(path: Path, memory: Memory, thresholds: Mapping[str, float], close: 
 def _supersede(path: Path, memory: Memory, thresholds: Mapping[str, float]) -> None:
     """Mark episodes that the path of corrected labels no longer supports; an alert is never deleted."""
     for key, episode in memory.episodes.items():
-        if key.slice == path.slice and episode.state in OPEN:
+        if key.slice == path.slice and episode.state in OPEN and _carries(path, key):
             days = range(max(episode.crossings[0].day, memory.book.first_day), memory.closed)
             if days and not any(path.level(day - memory.book.first_day, thresholds) for day in days):
                 memory.episodes[key] = replace(episode, state="superseded")
 
 
 def _told(case: Case, memory: Memory) -> list[Alert]:
-    """Every episode explained anew; one of a slice that has no series any more stays as it was told."""
-    fresh = [
-        alert for key, episode in memory.episodes.items() if key.slice in case.paths for alert in explain(case, episode)
-    ]
-    return fresh + [alert for alert in memory.told if slice_name(alert.slice) not in case.paths]
+    """Every episode explained anew; one without series (its slice is gone, its check broke) stays as it was told."""
+    carried = [key for key in memory.episodes if key.slice in case.paths and _carries(case.paths[key.slice], key)]
+    fresh = [alert for key in carried for alert in explain(case, memory.episodes[key])]
+    lost = memory.episodes.keys() - set(carried)
+    return fresh + [alert for alert in memory.told if EpisodeKey(slice_name(alert.slice), alert.check) in lost]
+
+
+def _carries(path: Path, key: EpisodeKey) -> bool:
+    """Whether the path holds a series of the episode's check."""
+    return any(member.check == key.check for member in path.members)
 
 
 def _first_checkpoint(engine: Engine) -> str | None:
