@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Sequence
 
 from consumers.store import EventStore
+from monitor.items import EPOCH
 from monitor.result import Report
 from monitor.settings import Settings
 from monitor.state import MonitorState
@@ -23,6 +24,8 @@ def tick_store(
     """
     state, digest = MonitorState(store.engine), settings_digest(settings)
     memory = state.load(settings.loop)
+    if memory is not None:
+        as_of = max(as_of, EPOCH + dt.timedelta(days=memory.closed))  # a clock set back decides nothing again
     if memory is None or memory.settings != digest:
         seen = look(store, settings, as_of, kept=memory)
     else:
