@@ -40,7 +40,8 @@ from monitor.statistics.reference_error import MIX_DAYS
 ARM_DAYS = 3  # two checkpoints serve at once when they share at least so many days
 ARM_SHARE = 0.1
 FIRST_CHECKPOINT = """
-    SELECT checkpoint FROM checkpoint WHERE checkpoint IN (SELECT DISTINCT checkpoint FROM response)
+    SELECT checkpoint FROM checkpoint
+    WHERE checkpoint IN (SELECT DISTINCT checkpoint FROM response WHERE environment = 'production')
     ORDER BY CASE WHEN position IS NULL THEN 1 ELSE 0 END, position, time_us, checkpoint LIMIT 1
 """
 FIRST_SERVED = """
