@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from consumers.store import EventStore, StoreCounts
-from monitor.alerts import EpisodeKey
+from monitor.alerts import OPEN, Episode, EpisodeKey
 from monitor.baseline import Baseline
 from monitor.book import SeriesKey
 from monitor.check import Finding, Interval, Verdict, load_checks
@@ -67,10 +67,11 @@ def _moment(microseconds: int) -> dt.datetime:
 def _findings(case: Case, memory: Memory) -> list[Finding]:
     """Censuses and broken checks as they are; else one finding a check and slice, from the sums of its first series."""
     newest = _newest(case, memory)
+    broken = {finding.check for finding in memory.fixed if finding.verdict is Verdict.ERROR}
     first: dict[tuple[str, str], SeriesKey] = {}
     for key in memory.book.keys:
         past = key not in case.weights and newest not in (None, memory.book.info[key].slice.get("checkpoint", newest))
-        if not past:
+        if not past and key.check not in broken:
             first.setdefault((key.check, key.slice), key)
     return list(memory.fixed) + [_finding(case, memory, key) for key in first.values()]
 
@@ -88,13 +89,18 @@ def _finding(case: Case, memory: Memory, key: SeriesKey) -> Finding:
     verdict, effect = judged(n, total, squares, info.tolerance)
     if sequential and verdict is Verdict.FAIL:
         verdict = Verdict.INCONCLUSIVE  # an interval alone is not the detector's evidence
-    if sequential and EpisodeKey(key.slice, key.check) in memory.episodes:
+    if sequential and _open_episode(memory, key) is not None:
         verdict = Verdict.FAIL
     return Finding(key.check, info.slice, verdict, effect, info.tolerance, n, _told(case, memory, key, n))
 
 
-def _told(case: Case, memory: Memory, key: SeriesKey, n: int) -> str:
+def _open_episode(memory: Memory, key: SeriesKey) -> Episode | None:
     episode = memory.episodes.get(EpisodeKey(key.slice, key.check))
+    return episode if episode is not None and episode.state in OPEN else None
+
+
+def _told(case: Case, memory: Memory, key: SeriesKey, n: int) -> str:
+    episode = _open_episode(memory, key)
     if n == 0:
         return f"no data: needs {memory.book.info[key].needs or 'matured units with an outcome after the reference'}"
     if key not in case.weights:
