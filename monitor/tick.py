@@ -14,7 +14,7 @@ changed: new answers that matured, and days whose labels were corrected or came 
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine, text
@@ -112,6 +112,7 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
     items = load_items(store.engine, settings, as_of, first, memory.baseline.revision)
     snapshot = Snapshot(as_of, settings, items, memory.baseline, store.engine, memory.arms, memory.errors)
     measure(snapshot, memory, max(start, memory.book.first_day), () if since is None else load_checks().values())
+    memory.told = _of_episodes(memory.told, memory.episodes)
     before = dict(memory.episodes)
     case = follow(snapshot, memory, replayed=False)
     for path in case.paths.values():
@@ -183,8 +184,12 @@ def _told(case: Case, memory: Memory) -> list[Alert]:
     """Every episode explained anew; one without series (its slice is gone, its check broke) stays as it was told."""
     carried = [key for key in memory.episodes if key.slice in case.paths and _carries(case.paths[key.slice], key)]
     fresh = [alert for key in carried for alert in explain(case, memory.episodes[key])]
-    lost = memory.episodes.keys() - set(carried)
-    return fresh + [alert for alert in memory.told if EpisodeKey(slice_name(alert.slice), alert.check) in lost]
+    return fresh + _of_episodes(memory.told, memory.episodes.keys() - set(carried))
+
+
+def _of_episodes(alerts: Iterable[Alert], episodes: Container[EpisodeKey]) -> list[Alert]:
+    """What was told of these episodes; what was resolved or superseded since is told no more."""
+    return [alert for alert in alerts if EpisodeKey(slice_name(alert.slice), alert.check) in episodes]
 
 
 def _carries(path: Path, key: EpisodeKey) -> bool:
