@@ -1,0 +1,391 @@
+"""Does the always-on monitor say the same as one look at everything, whatever comes late, twice or corrected?"""
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, strategies
+from hypothesis import settings as budget
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from consumers.store import EventStore
+from monitor import check
+from monitor.check import Verdict, load_checks
+from monitor.result import Report
+from monitor.state import MonitorState
+from monitor.tick import look
+from tests.monitor.events import (
+    DAY,
+    HOUR,
+    START,
+    Event,
+    in_memory,
+    loop_events,
+    outcome,
+    put,
+    response,
+    settings,
+    thumbs,
+    told_on,
+)
+from tests.monitor.live import dumped, found, live, query, revived, tick_at, told
+
+HARM = {"days": 22, "reference_days": 8, "per_day": 40, "reward": 9.0, "outcome_change": -30.0}
+END = START + 23 * DAY
+TIERS = settings(cohorts=["tier"])
+RECEIVERS = ("r", "s")
+
+
+@pytest.fixture(scope="module")
+def lived() -> tuple[bytes, Report]:
+    """A store that lived through the harm, as bytes, and its last report. Its receivers are r and s."""
+    store = in_memory()
+    report = live(store, TIERS, loop_events(**HARM), receivers=RECEIVERS)
+    return dumped(store), report
+
+
+@pytest.fixture
+def store(lived: tuple[bytes, Report]) -> EventStore:
+    return revived(lived[0])
+
+
+@pytest.fixture
+def before(lived: tuple[bytes, Report]) -> Report:
+    return lived[1]
+
+
+@pytest.mark.parametrize(
+    ("keyed_by", "unit"),
+    [
+        ("response_id", "response"),
+        ("response_id", "user-day"),
+        ("response_id", "conversation"),
+        ("conversation_id", "response"),
+        ("user", "user-day"),
+    ],
+)
+def test_ticking_every_day_ends_where_one_look_does(keyed_by: str, unit: str) -> None:
+    chosen = settings(cohorts=["tier"], unit=unit)
+    store = in_memory()
+    ticked = live(store, chosen, loop_events(**HARM, keyed_by=keyed_by))
+    whole = look(store, chosen, ticked.as_of).report
+    assert told(ticked.alerts) == told(whole.alerts)
+    assert found(ticked) == found(whole)
+    assert ticked.reference == whole.reference
+    assert {alert.severity for alert in ticked.alerts} >= {"page"}
+
+
+def test_ticking_now_and_then_ends_where_one_look_does() -> None:
+    store = in_memory()
+    ticked = live(store, TIERS, loop_events(**HARM), every=4)
+    whole = look(store, TIERS, ticked.as_of).report
+    assert told(ticked.alerts) == told(whole.alerts)
+    assert found(ticked) == found(whole)
+
+
+def test_events_that_come_late_count_as_if_they_had_come_in_time() -> None:
+    """Outcomes and thumbs of every seventh answer arrive when the answer is long mature; happened in time."""
+    store = in_memory()
+    late = {"outcome": 5, "feedback": 4}
+    ticked = live(store, TIERS, loop_events(**HARM), late=lambda event: late.get(kind(event), 0) * (seventh(event)))
+    ticked = tick_at(store, TIERS, ticked.as_of + DAY)
+    whole = look(store, TIERS, ticked.as_of).report
+    assert shown(ticked) == shown(whole)
+    assert ticked.reference == whole.reference
+    assert ticked.paths[0].statistic == pytest.approx(whole.paths[0].statistic)
+    assert paged(ticked) == paged(whole)
+
+
+def shown(report: Report) -> dict[tuple[Any, ...], Any]:
+    """Findings without their words, which tell since when an alert is latched: what was told stays told."""
+    return {key: replace(finding, message="") for key, finding in found(report).items()}
+
+
+def paged(report: Report) -> set[str]:
+    return {str(alert.slice) for alert in report.alerts if alert.severity == "page"}
+
+
+def kind(event: Event) -> str:
+    return str(event["type"]).split(".")[1]
+
+
+def seventh(event: Event) -> bool:
+    return int(str(event["data"]["response_id"]).partition("-")[2]) % 7 == 0
+
+
+def test_corrected_labels_count_as_if_they_had_been_right() -> None:
+    """Every fifth outcome is told wrong at first; the correction happened in time and arrives four days later."""
+    events = []
+    for event in loop_events(**HARM):
+        if kind(event) == "outcome" and seventh(event):
+            happened = dt.datetime.fromisoformat(event["time"])
+            wrong, name = not event["data"]["value"], event["data"]["response_id"]
+            events.append(outcome(happened - HOUR, wrong, response_id=name))
+        events.append(event)
+    store = in_memory()
+    right = {id(event) for event in events if kind(event) == "outcome" and seventh(event)}
+    ticked = live(store, TIERS, events, late=lambda event: 4 * (id(event) in right and event["data"]["value"] is True))
+    ticked = tick_at(store, TIERS, ticked.as_of + DAY)
+    whole = look(store, TIERS, ticked.as_of).report
+    assert shown(ticked) == shown(whole)
+    assert ticked.paths[0].statistic == pytest.approx(whole.paths[0].statistic)
+
+
+def test_a_correction_in_the_reference_fits_anew_and_keeps_what_was_told(store: EventStore, before: Report) -> None:
+    rows = query(store, "SELECT id, crossings FROM alert_episode ORDER BY id")
+    sent = query(store, "SELECT COUNT(*) FROM outbox")
+    put(
+        store, [outcome(START + HOUR * 25, value, response_id=f"0-{place}") for place in range(9) for value in (False,)]
+    )
+    after = tick_at(store, TIERS, before.as_of + DAY, RECEIVERS)
+    assert after.reference != before.reference
+    assert query(store, "SELECT id, crossings FROM alert_episode ORDER BY id")[: len(rows)] == rows
+    assert query(store, "SELECT COUNT(*) FROM outbox") == sent
+    assert shown(after) == shown(look(store, TIERS, after.as_of).report)
+
+
+def mistaken(days: int, wrong: range) -> Iterator[Event]:
+    """A quiet loop in which every outcome of some days is first told as a failure."""
+    for event in loop_events(days=days, reference_days=8, per_day=40):
+        if kind(event) == "outcome":
+            day = int(event["data"]["response_id"].partition("-")[0])
+            if day in wrong:
+                name, happened = event["data"]["response_id"], dt.datetime.fromisoformat(event["time"])
+                yield outcome(happened - HOUR, False, response_id=name)
+                continue
+        yield event
+
+
+def corrections(wrong: range) -> list[Event]:
+    whole = loop_events(days=wrong.stop, reference_days=8, per_day=40)
+    return [e for e in whole if kind(e) == "outcome" and int(e["data"]["response_id"].partition("-")[0]) in wrong]
+
+
+def test_an_alert_whose_evidence_was_corrected_away_is_superseded_never_deleted() -> None:
+    store, wrong = in_memory(), range(10, 15)
+    before = live(store, TIERS, mistaken(16, wrong), receivers=("r",))
+    assert before.alerts
+    put(store, corrections(wrong))
+    after = tick_at(store, TIERS, before.as_of + DAY, ("r",))
+    assert {alert.state for alert in after.alerts} == {"superseded"}
+    assert {row[0] for row in query(store, "SELECT state FROM alert_episode")} == {"superseded"}
+    assert Verdict.FAIL not in {finding.verdict for finding in after.findings}
+    later = tick_at(store, TIERS, before.as_of + 2 * DAY, ("r",))
+    assert not later.alerts
+
+
+def test_a_new_harm_after_a_superseded_alert_is_a_new_episode() -> None:
+    store, wrong = in_memory(), range(10, 15)
+    before = live(store, TIERS, mistaken(16, wrong), receivers=("r",))
+    put(store, corrections(wrong))
+    tick_at(store, TIERS, before.as_of + DAY, ("r",))
+    more = [
+        e for e in loop_events(days=24, reference_days=8, outcome_change=-60) if told_on(e) >= told_on(before_start(17))
+    ]
+    live(store, TIERS, more, receivers=("r",))
+    states = query(store, "SELECT state, fingerprint FROM alert_episode WHERE slice_name = '' ORDER BY id")
+    assert [state for state, _ in states] == ["superseded", "firing"]
+    assert states[0][1] == states[1][1]
+    keys = {row[0] for row in query(store, "SELECT dedup_key FROM outbox") if states[0][1] in row[0]}
+    assert len(keys) == 2
+
+
+def before_start(days: int) -> Event:
+    return response("-", START + days * DAY)
+
+
+def test_changed_settings_start_afresh_and_keep_open_alerts(store: EventStore, before: Report) -> None:
+    sent = query(store, "SELECT COUNT(*) FROM outbox")
+    plain = settings()  # without cohorts: the slices of open alerts are gone
+    after = tick_at(store, plain, before.as_of + DAY, RECEIVERS)
+    assert {(a.severity, str(a.slice)) for a in after.alerts} == {(a.severity, str(a.slice)) for a in before.alerts}
+    assert after.reference is not None
+    assert before.reference is not None
+    assert after.reference.version != before.reference.version
+    assert query(store, "SELECT COUNT(*) FROM outbox") == sent
+    again = tick_at(store, plain, before.as_of + 2 * DAY, RECEIVERS)
+    assert told(again.alerts) == told(after.alerts)
+
+
+def test_resolving_an_alert_sets_its_evidence_to_nothing(store: EventStore, before: Report) -> None:
+    state = MonitorState(store.engine)
+    (number,) = (s.id for s in state.episodes("loop") if s.episode.slice_name == "")
+    state.resolve("loop", number, "accepted", "new rubric", before.as_of)
+    assert query(store, f"SELECT reason FROM alert_transition WHERE episode = {number} ORDER BY id")[-1] == (
+        "resolved",
+    )
+    after = tick_at(store, TIERS, before.as_of + DAY, RECEIVERS)
+    assert {} not in [alert.slice for alert in after.alerts]
+    whole = next(path for path in after.paths if path.slice == {})
+    assert whole.statistic[-2] > 365  # the last day that had been decided
+    assert whole.statistic[-1] < 30
+    quiet = tick_at(store, TIERS, before.as_of + 9 * DAY)
+    assert told(tick_at(store, TIERS, before.as_of + 10 * DAY).alerts) == told(quiet.alerts)
+    number = next(s.id for s in state.episodes("loop") if s.episode.state == "firing")
+    state.resolve("loop", number, "accepted", "", before.as_of)
+    assert len(tick_at(store, TIERS, before.as_of + 11 * DAY).alerts) < len(quiet.alerts)
+    assert query(store, f"SELECT reason FROM alert_transition WHERE episode = {number} ORDER BY id")[-1] == (
+        "resolved",
+    )
+
+
+def test_harm_that_goes_on_after_a_decision_is_a_new_episode() -> None:
+    store = in_memory()
+    events = list(loop_events(**{**HARM, "days": 34}))
+    first = live(store, TIERS, [e for e in events if told_on(e) < END.date()], receivers=("r",))
+    state = MonitorState(store.engine)
+    resolved = next(s.id for s in state.episodes("loop") if s.episode.slice_name == "")
+    state.resolve("loop", resolved, "accepted", "", first.as_of)
+    live(store, TIERS, [e for e in events if told_on(e) >= END.date()], receivers=("r",))
+    whole = [s for s in state.episodes("loop") if s.episode.slice_name == ""]
+    assert [s.episode.state for s in whole] == ["resolved", "firing"]
+    assert whole[0].episode.fingerprint("loop") == whole[1].episode.fingerprint("loop")
+    assert whole[1].episode.crossings[0].day > whole[0].episode.crossings[-1].day
+
+
+def test_a_correction_in_the_reference_does_not_bring_back_what_was_resolved(store: EventStore, before: Report) -> None:
+    state = MonitorState(store.engine)
+    for stored in state.episodes("loop"):
+        if stored.id in [s.id for s in state.episodes("loop") if s.episode.state == "firing"]:
+            state.resolve("loop", stored.id, "accepted", "", before.as_of)
+    put(store, [outcome(START + HOUR * 25, False, response_id="0-1")])
+    assert not tick_at(store, TIERS, before.as_of + DAY).alerts
+
+
+def test_an_alert_and_its_message_are_kept_together_or_not_at_all() -> None:
+    store = in_memory()
+    events = list(loop_events(**HARM))
+    quiet = live(store, TIERS, [e for e in events if told_on(e) < (START + 9 * DAY).date()], receivers=("r",))
+    put(store, events)
+    memory = query(store, "SELECT closed, last_seq FROM monitor_memory")
+    with store.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE outbox RENAME TO elsewhere"))
+    with pytest.raises(OperationalError, match="no such table: outbox"):
+        tick_at(store, TIERS, END, ("r",))
+    assert query(store, "SELECT * FROM alert_episode") == []
+    assert query(store, "SELECT * FROM alert_transition") == []
+    assert query(store, "SELECT closed, last_seq FROM monitor_memory") == memory
+    with store.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE elsewhere RENAME TO outbox"))
+    assert not quiet.alerts
+    report = tick_at(store, TIERS, END, ("r",))
+    assert len(query(store, "SELECT * FROM outbox")) == len(report.alerts) > 0
+
+
+def test_every_severity_of_an_episode_is_told_once_under_one_key(store: EventStore, before: Report) -> None:
+    rows = query(store, "SELECT dedup_key, receiver, body FROM outbox ORDER BY id")
+    whole = [(key, receiver, json.loads(body)["alert"]) for key, receiver, body in rows]
+    mine = [(key, receiver, alert["severity"]) for key, receiver, alert in whole if alert["slice"] == {}]
+    assert len({key for key, _, _ in mine}) == 1
+    severities = [alert.severity for alert in before.alerts if alert.slice == {}]
+    assert sorted((r, s) for _, r, s in mine) == sorted((r, s) for r in "rs" for s in severities)
+    reasons = query(store, "SELECT reason, severity FROM alert_transition WHERE episode = 1 ORDER BY id")
+    assert [reason for reason, _ in reasons] == ["fired"] + ["raised"] * (len(reasons) - 1)
+
+
+def test_ticking_twice_on_a_day_changes_nothing(store: EventStore, before: Report) -> None:
+    sent = query(store, "SELECT * FROM outbox")
+    again = tick_at(store, TIERS, before.as_of, RECEIVERS)
+    assert told(again.alerts) == told(before.alerts)
+    assert found(again) == found(before)
+    assert query(store, "SELECT * FROM outbox") == sent
+
+
+def test_a_clock_set_back_decides_nothing_again(store: EventStore, before: Report) -> None:
+    sent, closed = query(store, "SELECT * FROM outbox"), query(store, "SELECT closed FROM monitor_memory")
+    back = tick_at(store, TIERS, before.as_of - 3 * DAY, RECEIVERS)
+    assert told(back.alerts) == told(before.alerts)
+    assert query(store, "SELECT closed FROM monitor_memory") == closed
+    assert query(store, "SELECT * FROM outbox") == sent
+
+
+def test_a_check_that_breaks_resolves_nothing_and_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = in_memory()
+    events = list(loop_events(**{**HARM, "days": 26}))
+    before = live(store, TIERS, [e for e in events if told_on(e) < END.date()])
+    name, whole = "reward_outcome_decoupling", load_checks()
+    with monkeypatch.context() as patch:
+        patch.setitem(check.REGISTRY, name, broken(whole[name]))
+        during = live(store, TIERS, [e for e in events if (END + DAY).date() > told_on(e) >= END.date()])
+    assert [f.verdict for f in during.findings if f.check == name and f.slice == {}][-1:] in (
+        [Verdict.ERROR],
+        [Verdict.FAIL],
+    )
+    assert Verdict.ERROR in {finding.verdict for finding in during.findings}
+    assert told(during.alerts) == told(before.alerts)
+    after = live(store, TIERS, [e for e in events if told_on(e) >= (END + DAY).date()])
+    assert shown(after) == shown(look(store, TIERS, after.as_of).report)
+
+
+def broken(one: check.Check) -> check.Check:
+    def raises(snapshot: Any, **_: Any) -> Iterator[Any]:
+        raise RuntimeError("no such column")
+
+    return check.Check(**{**{k: getattr(one, k) for k in one.__dataclass_fields__}, "function": raises})
+
+
+def test_two_checkpoints_that_serve_at_once_are_told_apart() -> None:
+    """Every second answer comes from a harmful arm; both arms become slices, in ticks as in one look."""
+    events = []
+    for event in loop_events(**{**HARM, "outcome_change": 0.0, "reward": 0.0}):
+        name = str(event["data"].get("response_id", ""))
+        if event["data"].get("checkpoint") == "ckpt-1" and int(name.partition("-")[2]) % 2:
+            event["data"]["checkpoint"] = "ckpt-2"
+        if kind(event) == "outcome" and int(name.partition("-")[0]) >= 8 and int(name.partition("-")[2]) % 2:
+            event["data"]["value"] = False
+        events.append(event)
+    store = in_memory()
+    ticked = live(store, TIERS, events)
+    whole = look(store, TIERS, ticked.as_of).report
+    assert shown(ticked) == shown(whole)
+    slices = [alert.slice for alert in ticked.alerts]
+    assert {"checkpoint": "ckpt-2"} in slices
+    assert {"checkpoint": "ckpt-1"} not in slices
+
+
+SMALL = list(loop_events(days=14, reference_days=6, per_day=34, reward=9.0, outcome_change=-45.0, seed=3))
+
+
+@budget(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(strategies.randoms(use_true_random=False), strategies.integers(1, 5))
+def test_the_report_is_a_function_of_the_set_of_events(chance: Any, batches: int) -> None:
+    """Any order, any batches, some events delivered twice: the report of the events in order, once, in one batch."""
+    mixed = SMALL + chance.sample(SMALL, 50)
+    chance.shuffle(mixed)
+    store = in_memory()
+    for start in range(batches):
+        put(store, mixed[start::batches])
+    again = look(store, TIERS, START + 17 * DAY, replayed=True).report
+    assert again.to_dict() == look(in_memory(SMALL), TIERS, START + 17 * DAY, replayed=True).report.to_dict()
+
+
+def test_a_small_set_of_events_alerts() -> None:
+    assert look(in_memory(SMALL), TIERS, START + 17 * DAY).report.alerts
+
+
+def test_checkpoints_that_never_served_are_no_reference() -> None:
+    """The first checkpoint by order is only evaluated: the first that serves is the reference."""
+    events = [
+        response("t", START - DAY, "teacher", environment="evaluation"),
+        {
+            **before_start(0),
+            "id": "k",
+            "type": "rewarddrift.checkpoint.v1",
+            "data": {"checkpoint": "teacher", "order": -1},
+        },
+        *loop_events(days=6, reference_days=5),
+    ]
+    report = look(in_memory(events), TIERS, START + 9 * DAY).report
+    assert report.reference is not None
+    assert report.reference.name == "ckpt-0"
+
+
+def test_nothing_to_compare_with_is_never_green() -> None:
+    for events in ([], [response("a", START), thumbs("a", START, 1)]):
+        report = look(in_memory(events), TIERS, START + 9 * DAY).report
+        assert report.reference is None
+        assert {finding.verdict for finding in report.findings} == {Verdict.INCONCLUSIVE}
