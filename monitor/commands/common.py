@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from consumers.database import DatabaseTooNew
 from consumers.export import ExportError
@@ -27,8 +27,13 @@ class UsageFault(Exception):  # noqa: N818
     """What was asked cannot be done as asked; the message says what to do instead."""
 
 
+class StoreUnusable(Exception):  # noqa: N818
+    """The store cannot be opened; the message names it, the cause and the way out."""
+
+
 EXPECTED_FAULTS = (
     UsageFault,
+    StoreUnusable,
     SettingsError,
     SourceError,
     ExportError,
@@ -64,7 +69,8 @@ Files = Annotated[list[str], typer.Argument(help="Event files (.jsonl, .gz, .zst
 
 def exit_code_of(fault: Exception) -> int:
     """2 for what the user can mend in the call, the settings or the files; 4 for a fault of database or machine."""
-    mendable = not isinstance(fault, SQLAlchemyError | OSError) or isinstance(fault, FileNotFoundError)
+    of_machine = isinstance(fault, StoreUnusable | SQLAlchemyError | OSError)
+    mendable = not of_machine or isinstance(fault, FileNotFoundError)
     return 2 if mendable else 4
 
 
@@ -79,8 +85,17 @@ def existing_store(store: str) -> Iterator[EventStore]:
     path = Path(store.removeprefix("sqlite:///"))
     if "://" not in store.removeprefix("sqlite:///") and not path.exists():
         raise UsageFault(f"{path}: no such store; `reward-drift ingest FILE... --store {store}` makes one")
-    with EventStore.open(store) as opened:
+    with open_store(store) as opened:
         yield opened
+
+
+def open_store(store: str) -> EventStore:
+    """Open a store, or make one. Raises StoreUnusable when the database cannot be opened as one."""
+    try:
+        return EventStore.open(store)
+    except DBAPIError as fault:
+        way_out = "put a good copy back, or name another with --store"
+        raise StoreUnusable(f"{store}: cannot be used as a store: {fault.orig}; {way_out}") from None
 
 
 def print_json(value: Any) -> None:

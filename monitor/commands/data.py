@@ -14,7 +14,6 @@ from consumers.export import export_labels, manifest_path
 from consumers.importers.table import RowProblem, import_table
 from consumers.ingest import ingest as ingest_source
 from consumers.sources import JsonlSource
-from consumers.store import EventStore
 from monitor.commands.common import (
     DEFAULT_STORE,
     Files,
@@ -24,6 +23,7 @@ from monitor.commands.common import (
     QuietOption,
     StoreOption,
     existing_store,
+    open_store,
     print_json,
     reading,
     say,
@@ -92,7 +92,7 @@ def ingest(
     """
     limit = settings_of(settings).limits.event_bytes if settings else EVENT_BYTES
     stopped = _stop_on_signal() if follow else (lambda: False)
-    with EventStore.open(store) as opened, reading(files, quiet) as (read, _):
+    with open_store(store) as opened, reading(files, quiet) as (read, _):
         source = JsonlSource(files, follow=follow, limit=limit, stop=stopped, progress=read)
         done = ingest_source(source, opened, event_bytes=limit).appended
     counts = {name: getattr(done, name) for name in ("accepted", "duplicate", "conflict", "rejected")}

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from consumers.database import DatabaseTooNew
 from consumers.schema import event_schema
-from consumers.store import EventStore
 from monitor.check import load_checks
 from monitor.commands.common import (
     DEFAULT_SETTINGS,
@@ -21,7 +21,9 @@ from monitor.commands.common import (
     JsonOption,
     SettingsOption,
     StoreOption,
+    StoreUnusable,
     UsageFault,
+    open_store,
     print_json,
 )
 from monitor.settings import SettingsError, load_settings
@@ -119,8 +121,11 @@ def _store(store: str) -> dict[str, Any]:
     path = Path(store.removeprefix("sqlite:///"))
     if not path.exists():
         return _row("none", "store", f"{path}: not there yet; `reward-drift ingest FILE...` makes one")
-    with EventStore.open(store) as opened:
-        counts = opened.counts()
+    try:
+        with open_store(store) as opened:
+            counts = opened.counts()
+    except (StoreUnusable, DatabaseTooNew) as fault:
+        return _row("MEND", "store", str(fault))
     return _row("ok", "store", f"{path}: {counts.events:,} events, {counts.rejected_open:,} rejected")
 
 
