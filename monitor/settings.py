@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 UNITS_OF_TIME = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+LONGEST_SECONDS = 100 * 366 * 86400
 
 
 class SettingsError(Exception):
@@ -19,7 +20,10 @@ class SettingsError(Exception):
 
 def _duration(value: object) -> object:
     if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", value.strip())):
-        return dt.timedelta(seconds=float(match[1]) * UNITS_OF_TIME[match[2]])
+        seconds = float(match[1]) * UNITS_OF_TIME[match[2]]
+        if seconds <= LONGEST_SECONDS:
+            return dt.timedelta(seconds=seconds)
+        raise ValueError("a duration of at most 100 years")
     if isinstance(value, dt.timedelta):
         return value
     raise ValueError("a duration such as 14d, 12h or 30m")
@@ -35,7 +39,7 @@ def _midnight(value: object) -> object:
 
 Duration = Annotated[dt.timedelta, BeforeValidator(_duration), Field(gt=dt.timedelta(0))]
 Moment = Annotated[dt.datetime, BeforeValidator(_midnight)]
-Range = tuple[float, float]
+Range = tuple[FiniteFloat, FiniteFloat]
 Name = Annotated[str, Field(min_length=1, max_length=512)]
 
 
@@ -178,6 +182,8 @@ def parse_settings(text: str, name: str = "reward-drift.yaml") -> Settings:
         raise SettingsError(f"{name}: not YAML: {' '.join(str(fault).split())}") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{name}: must be a mapping with at least `outcome: {{metric: NAME}}`")
+    if twice := [f"{name}:{line}: {key}: written twice" for line, key in _written_twice(tree)]:
+        raise SettingsError("\n".join(twice))
     try:
         return Settings.model_validate(values)
     except ValidationError as fault:
@@ -192,6 +198,18 @@ def _problems(fault: ValidationError, tree: yaml.Node | None, name: str) -> Iter
         if error["type"] == "extra_forbidden":
             message = f"unknown key{_nearest(path)}"
         yield f"{name}:{line}: {'.'.join(path) or 'settings'}: {message}"
+
+
+def _written_twice(node: yaml.Node | None, path: str = "") -> Iterator[tuple[int, str]]:
+    """Line and key of every key that its mapping already has: YAML would silently take the last one."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[object] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield key.start_mark.line + 1, f"{path}{key.value}"
+            seen.add(key.value)
+            if value.start_mark.index > node.start_mark.index:  # an alias may lead back up
+                yield from _written_twice(value, f"{path}{key.value}.")
 
 
 def _line_of(node: yaml.Node | None, path: tuple[str, ...]) -> int:
