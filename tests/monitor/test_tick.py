@@ -389,3 +389,16 @@ def test_nothing_to_compare_with_is_never_green() -> None:
         report = look(in_memory(events), TIERS, START + 9 * DAY).report
         assert report.reference is None
         assert {finding.verdict for finding in report.findings} == {Verdict.INCONCLUSIVE}
+
+
+def test_an_alert_resolved_during_a_tick_is_not_opened_again(store: EventStore, before: Report) -> None:
+    state = MonitorState(store.engine)
+    memory = state.load("loop")
+    assert memory is not None
+    for number in [s.id for s in state.episodes("loop")]:
+        if state.episodes("loop")[number - 1].episode.state == "firing":
+            state.resolve("loop", number, "accepted", "", before.as_of)
+    sent = query(store, "SELECT COUNT(*) FROM outbox")
+    state.save("loop", memory, None, before.as_of, RECEIVERS)
+    assert {s.episode.state for s in state.episodes("loop")} == {"resolved"}
+    assert query(store, "SELECT COUNT(*) FROM outbox") == sent
