@@ -22,10 +22,19 @@ TIMEOUT_SECONDS = 10.0
 
 
 class WebhookReceiver:
-    """POSTs each message to `url`; signed when `secret` is given. `clock` gives unix seconds."""
+    """POSTs each message to `url`; signed when `secret` is given.
 
-    def __init__(self, url: str, secret: str | None, clock: Callable[[], float] = time.time) -> None:
-        self.url, self.secret, self.clock = url, secret, clock
+    clock: gives unix seconds. timeout_seconds: how long to wait for a connection, and for each part of the answer.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        secret: str | None,
+        clock: Callable[[], float] = time.time,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self.url, self.secret, self.clock, self.timeout_seconds = url, secret, clock, timeout_seconds
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Raises DeliveryFailed unless the endpoint answers 2xx."""
@@ -34,8 +43,11 @@ class WebhookReceiver:
         if self.secret:
             headers["X-RewardDrift-Signature"] = sign(body, self.secret, int(self.clock()))
         try:
-            with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False, follow_redirects=False) as client:
-                answer = client.post(self.url, content=body, headers=headers)
+            with (
+                httpx.Client(timeout=self.timeout_seconds, trust_env=False, follow_redirects=False) as client,
+                client.stream("POST", self.url, content=body, headers=headers) as answer,
+            ):
+                pass  # the status says it all; a body without end would hold us up
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             raise DeliveryFailed(f"{type(fault).__name__}: {fault}") from None
         if not answer.is_success:
