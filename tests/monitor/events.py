@@ -99,11 +99,13 @@ def loop_events(
     seed: int = 0,
     tiers: Sequence[str] = ("a", "b"),
     harmed: str | None = None,
+    slope: float = 0.3,
 ) -> Iterator[Event]:
     """A loop with one reference checkpoint and one later one, thumbs at .6 and success at .7 that go together.
 
     reward, outcome_change: points moved under the later checkpoint, in the tier `harmed` or in all. keyed_by: what
-    outcomes name; a conversation has two answers, a day apart for every fourth. Outcomes come a day after the answer.
+    outcomes name; a conversation has two answers, a day apart for every fourth. slope: of success on thumbs, later.
+    Outcomes come a day after the answer.
     """
     rng = np.random.default_rng(seed)
     for day, place in itertools.product(range(days), range(per_day)):
@@ -112,7 +114,7 @@ def loop_events(
         moved = later and harmed in (None, tier)
         liked = 0.6 + (reward / 100 if moved else 0.0)
         thumb = float(rng.random() < liked)
-        success = 0.7 + 0.3 * (thumb - liked) + (outcome_change / 100 if moved else 0.0)
+        success = 0.7 + (slope if moved else 0.3) * (thumb - liked) + (outcome_change / 100 if moved else 0.0)
         worked = bool(rng.random() < success)
         name, time = f"{day}-{place}", START + day * DAY + place * 30 * dt.timedelta(minutes=1)
         yield from _answer(name, time, f"ckpt-{int(later)}", tier, thumb, place % 4 == 0, keyed_by)
