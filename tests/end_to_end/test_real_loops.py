@@ -3,7 +3,9 @@
 The data are read from the folder in REWARD_DRIFT_DATA; without it these tests are skipped.
 """
 
+import gzip
 import os
+import random
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,3 +112,19 @@ def test_the_command_says_what_the_function_says(loop: Loop) -> None:
     ran = reward_drift_process("replay", *files, "--format", "json", "--fail-on", "warning")
     assert ran.json == told(loop)
     assert ran.code == (1 if loop in DECOUPLED else 0)
+
+
+@pytest.mark.parametrize("loop", [DECOUPLED[0], Loop("ifllm")], ids=lambda loop: loop.folder)
+def test_shuffled_split_and_repeated_files_say_the_same(loop: Loop, tmp_path: Path) -> None:
+    folder = Path(DATA or "") / loop.folder
+    lines = gzip.decompress((folder / "events.jsonl.gz").read_bytes()).splitlines(keepends=True)
+    random.Random(0).shuffle(lines)
+    half = len(lines) // 2
+    (tmp_path / "one.jsonl").write_bytes(b"".join(lines[:half]))
+    (tmp_path / "two.jsonl.gz").write_bytes(gzip.compress(b"".join([*lines[half:], *lines[:50]])))
+    files = [str(tmp_path / name) for name in ("one.jsonl", "two.jsonl.gz")]
+    report = replay(files, load_settings(folder / "reward-drift.yaml")).to_dict()
+    assert report["events"].pop("duplicate") == 50
+    expected = {**told(loop), "events": {**told(loop)["events"]}}
+    del expected["events"]["duplicate"]
+    assert report == expected
