@@ -4,6 +4,8 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from monitor.check import Check, Finding, Interval, Measurement, Verdict
 from monitor.snapshot import Snapshot
 from monitor.statistics.intervals import mean_interval
@@ -28,12 +30,25 @@ def run_checks(checks: Iterable[Check], snapshot: Snapshot) -> Measured:
         if item.on & PRODUCTION_USES:
             try:
                 found = item.measure(snapshot, snapshot.settings.checks.get(item.name, {}))
+                for measurement in found:
+                    refuse_nonsense(measurement)
             except Exception as fault:  # the one place where a broken check is caught: it must not stop the others
                 log.exception("check %s broke", item.name)
                 measured.errors.append(broken(item.name, fault))
             else:
                 measured.measurements.extend((item.name, measurement) for measurement in found)
     return measured
+
+
+def refuse_nonsense(measurement: Measurement) -> None:
+    """Raise ValueError for a measurement nothing can be inferred from: not finite, off the scale, unequal shapes."""
+    effects, allowances = measurement.effects, measurement.baseline_allowance
+    if not (np.abs(effects) <= 1 + 1e-9).all():
+        raise ValueError("effects must be finite and lie in [-1, 1]")
+    if not (np.isfinite(allowances).all() and np.isfinite([measurement.tolerance, measurement.baseline_error]).all()):
+        raise ValueError("tolerance and baseline errors must be finite")
+    if not (measurement.exact or measurement.days.shape == allowances.shape == effects.shape):
+        raise ValueError("effects, days and allowances must have one shape")
 
 
 def broken(name: str, fault: Exception) -> Finding:
