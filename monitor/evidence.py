@@ -166,7 +166,7 @@ def _improving(book: SeriesBook, name: str) -> NDArray[np.bool_]:
 
 
 def _log_sum(logs: Array) -> Array:
-    peak = logs.max(axis=1)
+    peak = logs.max(axis=1, initial=-np.inf)
     safe = np.where(np.isfinite(peak), peak, 0.0)
     with np.errstate(divide="ignore"):
         result: Array = np.log(np.exp(logs - safe[:, None]).sum(axis=1)) + safe
