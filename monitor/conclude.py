@@ -15,7 +15,7 @@ from monitor.explain import Case
 from monitor.items import EPOCH, date_of, day_of
 from monitor.memory import Memory
 from monitor.result import EventCounts, EvidencePath, FeedbackSplit, Reference, Report
-from monitor.runner import judged
+from monitor.runner import PRODUCTION_USES, judged
 from monitor.settings import Settings
 from monitor.snapshot import Snapshot, slice_name
 from monitor.statistics.detector import smallest_visible
@@ -182,7 +182,7 @@ def blank_report(store: EventStore, settings: Settings, as_of: dt.datetime, miss
     findings = [
         Finding(name, {}, Verdict.INCONCLUSIVE, Interval(), 0.0, 0, f"no data: {missing}")
         for name, item in load_checks().items()
-        if "production" in item.on
+        if item.on & PRODUCTION_USES
     ]
     return Report(
         loop=settings.loop, as_of=as_of, reward=settings.reward.label, outcome=settings.outcome.metric,
