@@ -1,0 +1,196 @@
+"""The contract of every check: quiet when nothing changed, loud when it did, harmless when it breaks."""
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from consumers.store import EventStore
+from monitor import check as registry
+from monitor.baseline import find_window, fit_baseline
+from monitor.check import Check, Finding, Measurement, Verdict, load_checks
+from monitor.items import load_items
+from monitor.runner import census, judged, run_checks
+from monitor.snapshot import Snapshot
+from monitor.tick import look
+from tests.monitor.events import DAY, START, Event, in_memory, loop_events, settings, thumbs
+from tests.monitor.live import dumped, found
+
+NAMES = tuple(load_checks())
+TIERS = settings(cohorts=["tier"])
+WORLD = {"days": 26, "reference_days": 10, "per_day": 40}
+AS_OF = START + 29 * DAY
+
+
+def leaked() -> list[Event]:
+    """The engineer who debugs on the console also clicks in the product."""
+    clicks = [thumbs(f"3-{place}", START + 3 * DAY, 1, "eve") for place in range(5)]
+    clicks[0]["data"]["actor"]["role"] = "engineer"
+    return clicks
+
+
+PLANTED: dict[str, Callable[[], list[Event]]] = {
+    "cohort_regression": lambda: list(loop_events(**WORLD, outcome_change=-45.0, harmed="b")),
+    "feedback_purpose_leak": lambda: [*loop_events(**WORLD), *leaked()],
+    "reward_outcome_association": lambda: list(loop_events(**WORLD, slope=-0.4)),
+    "reward_outcome_decoupling": lambda: list(loop_events(**WORLD, reward=9.0, outcome_change=-30.0)),
+}
+
+
+def of(name: str, findings: list[Finding]) -> list[Verdict]:
+    return [finding.verdict for finding in findings if finding.check == name]
+
+
+def test_every_check_has_a_planted_world() -> None:
+    assert set(PLANTED) == set(NAMES)
+
+
+@pytest.fixture(scope="module")
+def quiet() -> list[list[Finding]]:
+    """Findings of three worlds in which nothing changes."""
+    worlds = [in_memory(loop_events(**WORLD, seed=seed)) for seed in range(3)]
+    return [list(look(store, TIERS, AS_OF).report.findings) for store in worlds]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_check_is_quiet_when_nothing_changed(name: str, quiet: list[list[Finding]]) -> None:
+    verdicts = [verdict for findings in quiet for verdict in of(name, findings)]
+    assert verdicts
+    assert not {Verdict.FAIL, Verdict.ERROR} & set(verdicts)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_check_is_loud_when_its_harm_is_planted(name: str) -> None:
+    assert Verdict.FAIL in of(name, list(look(in_memory(PLANTED[name]()), TIERS, AS_OF).report.findings))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("days", [0, 10])
+def test_a_check_without_data_is_inconclusive(name: str, days: int) -> None:
+    """Of an empty store, and of one with a reference but nothing after it, without feedback."""
+    events = [e for e in loop_events(days, days, per_day=30) if not e["type"].startswith("rewarddrift.feedback")]
+    assert set(of(name, list(look(in_memory(events), TIERS, AS_OF).report.findings))) == {Verdict.INCONCLUSIVE}
+
+
+def snapshot_of(store: EventStore) -> Snapshot:
+    items = load_items(store.engine, TIERS, AS_OF)
+    window = find_window(items.frame, TIERS, "ckpt-0", AS_OF)
+    return Snapshot(AS_OF, TIERS, items, fit_baseline(items.frame, window, TIERS, None), store.engine)
+
+
+@pytest.fixture(scope="module")
+def harmed() -> EventStore:
+    return in_memory(PLANTED["reward_outcome_decoupling"]())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_check_leaves_store_and_snapshot_as_they_were(name: str, harmed: EventStore) -> None:
+    snapshot, before = snapshot_of(harmed), dumped(harmed)
+    frame = snapshot.items.frame.copy()
+    load_checks()[name].measure(snapshot, {})
+    assert dumped(harmed) == before
+    assert snapshot.items.frame.equals(frame)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_check_says_the_same_twice_and_in_its_range(name: str, harmed: EventStore) -> None:
+    first, again = (load_checks()[name].measure(snapshot_of(harmed), {}) for _ in range(2))
+    assert [one.slice for one in first] == [one.slice for one in again]
+    for one, other in zip(first, again, strict=True):
+        assert np.array_equal(one.effects, other.effects)
+        assert (np.abs(one.effects) <= 1).all()
+        assert one.exact or one.days.shape == one.effects.shape == one.baseline_allowance.shape
+        assert one.effects.size or one.needs or not one.exact
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_file_function_and_question_agree(name: str) -> None:
+    item, module = load_checks()[name], importlib.import_module(f"monitor.checks.{name}")
+    assert item.name == name == item.function.__name__ == module.__name__.rpartition(".")[2]
+    assert item.question == (inspect.getdoc(module) or "").partition("\n")[0]
+    assert item.question.endswith("?")
+    assert {"Tolerance", "Source", "Raises nothing"} <= {
+        word for word in ("Tolerance", "Source", "Raises nothing") if word in (inspect.getdoc(item.function) or "")
+    }
+    assert "tolerance" in item.defaults
+    assert item.on <= {"production", "checkpoint", "gate"}
+    assert item.severity in ("ticket", "warning", "page")
+
+
+def raises(snapshot: Snapshot, **_: Any) -> Iterator[Measurement]:
+    raise RuntimeError("no such column")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_check_that_raises_is_an_error_and_the_others_still_run(
+    name: str, harmed: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = found(look(harmed, TIERS, AS_OF).report)
+    monkeypatch.setitem(registry.REGISTRY, name, replace(load_checks()[name], function=raises))
+    report = look(harmed, TIERS, AS_OF).report
+    assert of(name, list(report.findings)) == [Verdict.ERROR]
+    others = {key: finding for key, finding in whole.items() if key[0] != name}
+    assert {key: finding.n for key, finding in found(report).items() if key[0] != name} == {
+        key: finding.n for key, finding in others.items()
+    }
+
+
+def measuring(*measurements: Any) -> Check:
+    def function(snapshot: Snapshot, **_: Any) -> Iterator[Any]:
+        yield from measurements
+
+    return replace(load_checks()["reward_outcome_decoupling"], name="plugged_in", function=function)
+
+
+def series(effects: list[float], **more: Any) -> Measurement:
+    size = len(effects)
+    given = {"days": np.full(size, 20470), "baseline_allowance": np.zeros(size), "baseline_units": 100, **more}
+    return Measurement({}, np.array(effects), 0.02, "P1", **given)
+
+
+BROKEN = {
+    "NaN effect": series([0.0, np.nan]),
+    "infinite effect": series([np.inf]),
+    "effect off the scale": series([1.5]),
+    "NaN census": Measurement({}, np.array([np.nan]), 0.0, exact=True),
+    "days missing": series([0.0, 0.1], days=np.array([20470])),
+    "allowance missing": series([0.0, 0.1], baseline_allowance=np.zeros(0)),
+    "NaN allowance": series([0.0], baseline_allowance=np.array([np.nan])),
+    "NaN tolerance": Measurement({}, np.array([0.0]), float("nan"), exact=True),
+    "no measurement": "all fine",
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_measurement_that_makes_no_sense_is_an_error(fault: str, harmed: EventStore) -> None:
+    measured = run_checks([measuring(BROKEN[fault])], snapshot_of(harmed))
+    assert [finding.verdict for finding in measured.errors] == [Verdict.ERROR]
+    assert measured.measurements == []
+
+
+def test_an_unknown_setting_of_a_check_is_an_error(harmed: EventStore) -> None:
+    chosen = settings(checks={"cohort_regression": {"tolerence": 0.1}})
+    report = look(harmed, chosen, AS_OF).report
+    assert of("cohort_regression", list(report.findings)) == [Verdict.ERROR]
+
+
+def test_a_tolerance_of_the_settings_is_used(harmed: EventStore) -> None:
+    generous = settings(cohorts=["tier"], checks={"cohort_regression": {"tolerance": 0.9}})
+    assert set(of("cohort_regression", list(look(harmed, TIERS, AS_OF).report.findings))) == {Verdict.FAIL}
+    assert set(of("cohort_regression", list(look(harmed, generous, AS_OF).report.findings))) == {Verdict.PASS}
+
+
+def test_nan_never_passes() -> None:
+    nan = float("nan")
+    assert census("c", Measurement({}, np.array([0.0]), nan, exact=True)).verdict is not Verdict.PASS
+    assert judged(500, 0.0, 125.0, nan)[0] is not Verdict.PASS
+    with pytest.raises(ValueError, match="finite"):
+        judged(500, nan, 125.0, 0.5)
+
+
+def test_an_empty_census_is_inconclusive() -> None:
+    assert census("c", Measurement({}, np.zeros(0), 0.5, exact=True)).verdict is Verdict.INCONCLUSIVE
