@@ -4,10 +4,14 @@ import datetime as dt
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Any
+from zlib import crc32
 
+import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, strategies
+from hypothesis import given, strategies
 from hypothesis import settings as budget
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -15,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 from consumers.store import EventStore
 from monitor import check
 from monitor.check import Verdict, load_checks
+from monitor.replay import after_last_event, replay
 from monitor.result import Report
 from monitor.state import MonitorState
 from monitor.tick import look
@@ -347,24 +352,56 @@ def test_two_checkpoints_that_serve_at_once_are_told_apart() -> None:
     assert {"checkpoint": "ckpt-1"} not in slices
 
 
-SMALL = list(loop_events(days=14, reference_days=6, per_day=34, reward=9.0, outcome_change=-45.0, seed=3))
+def rivals(event: Event) -> Iterator[Event]:
+    """Now and then the same moment says something else of the same thing."""
+    data = event["data"]
+    name = str(data.get("response_id") or data.get("conversation_id") or data.get("user"))
+    if crc32((kind(event) + name).encode()) % 9 == 0:
+        other = {"response": {"checkpoint": "ckpt-9"}, "feedback": {"value": 1}, "outcome": {"value": True}}[
+            kind(event)
+        ]
+        yield {**event, "id": event["id"] + "-rival", "data": {**data, **other}}
 
 
-@budget(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(strategies.randoms(use_true_random=False), strategies.integers(1, 5))
-def test_the_report_is_a_function_of_the_set_of_events(chance: Any, batches: int) -> None:
-    """Any order, any batches, some events delivered twice: the report of the events in order, once, in one batch."""
-    mixed = SMALL + chance.sample(SMALL, 50)
-    chance.shuffle(mixed)
+@cache
+def small(keyed_by: str) -> tuple[list[Event], dict[str, Any]]:
+    """A few events, and the report of them in order, once, in one batch."""
+    world = {"days": 14, "reference_days": 6, "per_day": 34, "reward": 9.0, "outcome_change": -45.0, "seed": 3}
+    events = [told for event in loop_events(**world, keyed_by=keyed_by) for told in (event, *rivals(event))]
+    return events, look(in_memory(events), TIERS, START + 17 * DAY, replayed=True).report.to_dict()
+
+
+@budget(max_examples=12, deadline=None, derandomize=True)
+@given(
+    strategies.integers(0, 2**32 - 1),
+    strategies.integers(1, 5),
+    strategies.sampled_from(["response_id", "conversation_id", "user"]),
+)
+def test_the_report_is_a_function_of_the_set_of_events(seed: int, batches: int, keyed_by: str) -> None:
+    """Any order, any batches, some events delivered twice."""
+    events, expected = small(keyed_by)
+    order = np.random.default_rng(seed).permutation(len(events) + 50)
+    mixed = [events[place % len(events)] for place in order]
     store = in_memory()
     for start in range(batches):
         put(store, mixed[start::batches])
-    again = look(store, TIERS, START + 17 * DAY, replayed=True).report
-    assert again.to_dict() == look(in_memory(SMALL), TIERS, START + 17 * DAY, replayed=True).report.to_dict()
+    assert look(store, TIERS, START + 17 * DAY, replayed=True).report.to_dict() == expected
 
 
-def test_a_small_set_of_events_alerts() -> None:
-    assert look(in_memory(SMALL), TIERS, START + 17 * DAY).report.alerts
+@pytest.mark.parametrize("keyed_by", ["response_id", "conversation_id", "user"])
+def test_replayed_files_give_the_report_of_the_store(keyed_by: str, tmp_path: Path) -> None:
+    """Events spread over two files, some in both, through the door of the command."""
+    events, expected = small(keyed_by)
+    files = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    for file, part in zip(files, (events[::-2], events[: len(events) // 2]), strict=True):
+        file.write_text("".join(json.dumps(event) + "\n" for event in part))
+    (tmp_path / "c.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events[len(events) // 2 :]))
+    report = replay([str(file) for file in (*files, tmp_path / "c.jsonl")], TIERS).to_dict()
+    assert report["events"]["duplicate"] == len(events[::-2])
+    whole = look(in_memory(events), TIERS, after_last_event(in_memory(events)), replayed=True).report.to_dict()
+    assert whole["alerts"]
+    assert expected["alerts"]
+    assert {**report, "events": None} == {**whole, "events": None}
 
 
 def test_checkpoints_that_never_served_are_no_reference() -> None:
