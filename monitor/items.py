@@ -46,6 +46,12 @@ KEYS = """
            SUM(CASE WHEN method = 'model' THEN 1 ELSE 0 END) AS by_model
     FROM outcome WHERE metric = :metric AND time_us < :until
 """
+REVISIONS = """
+    SELECT COALESCE(s.revision, '') AS revision FROM score AS s JOIN response AS r ON r.response_id = s.response_id
+    WHERE s.scorer = :name AND s.time_us < :until AND r.environment = 'production'
+      AND r.time_us >= :start AND r.time_us < :end AND (:checkpoint IS NULL OR r.checkpoint = :checkpoint)
+    GROUP BY 1 ORDER BY COUNT(*) DESC, 1 LIMIT 1
+"""
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,17 @@ def load_items(
     ]
     ordered = items[columns].sort_values(["day", "time_us", "unit", "checkpoint"], ignore_index=True, kind="stable")
     return Items(ordered, counts, revision, since)
+
+
+def revision_of(
+    engine: Engine, settings: Settings, as_of: dt.datetime, checkpoint: str | None, start_us: int, end_us: int
+) -> str | None:
+    """The scorer revision that scored most answers of a stretch of time; None if none did or the reward is no score."""
+    given = {"name": settings.reward.scorer, "until": day_of(as_of) * DAY_US}
+    given |= {"checkpoint": checkpoint, "start": start_us, "end": end_us}
+    with engine.connect() as connection:
+        found = connection.execute(text(REVISIONS), given).scalar()
+    return None if found is None else str(found)
 
 
 class _Query:

@@ -28,7 +28,7 @@ from monitor.check import Check, Verdict, load_checks
 from monitor.conclude import blank_report, conclude
 from monitor.evidence import Path, family_weights, walk
 from monitor.explain import Case, explain, material_harm
-from monitor.items import DAY_US, Items, day_of, load_items
+from monitor.items import DAY_US, Items, day_of, load_items, revision_of
 from monitor.memory import Memory
 from monitor.result import Alert, Report
 from monitor.runner import census, run_checks
@@ -78,6 +78,9 @@ def look(
     items = load_items(store.engine, settings, as_of)
     try:
         window = find_window(items.frame, settings, _first_checkpoint(store.engine), as_of)
+        ruler = revision_of(store.engine, settings, as_of, window.checkpoint, window.start_us, window.end_us)
+        if ruler not in (None, items.revision):
+            items = load_items(store.engine, settings, as_of, revision=ruler)  # the reference's ruler, not the newest
         baseline = fit_baseline(items.frame, window, settings, items.revision)
     except ReferenceMissing as missing:
         return Look(blank_report(store, settings, as_of, str(missing)), None, None)
