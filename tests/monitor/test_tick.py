@@ -33,6 +33,7 @@ from tests.monitor.events import (
     outcome,
     put,
     response,
+    score,
     settings,
     thumbs,
     told_on,
@@ -419,6 +420,23 @@ def test_checkpoints_that_never_served_are_no_reference() -> None:
     report = look(in_memory(events), TIERS, START + 9 * DAY).report
     assert report.reference is not None
     assert report.reference.name == "ckpt-0"
+
+
+def test_the_ruler_of_the_reference_stays_the_ruler() -> None:
+    """From the eleventh day on another revision scores, higher: it is left out, in ticks as in one look."""
+    events = []
+    for event in loop_events(**HARM):
+        if kind(event) == "feedback":
+            data, time = event["data"], dt.datetime.fromisoformat(event["time"])
+            newer = time >= START + 10 * DAY
+            event = score(data["response_id"], time, data["value"] + 0.3 * newer, revision="2" if newer else "1")
+        events.append(event)
+    chosen, store = settings(reward={"scorer": "rm"}), in_memory()
+    ticked = live(store, chosen, events, every=3)
+    whole = look(store, chosen, ticked.as_of).report
+    assert shown(ticked) == shown(whole)
+    assert whole.alerts
+    assert any("another revision than '1'" in note for note in whole.notes)
 
 
 def test_nothing_to_compare_with_is_never_green() -> None:
