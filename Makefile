@@ -25,6 +25,7 @@ check: $(VENV)/.installed
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed
+	$(BIN)/python -m tests.benchmarks.worlds_table --seeds 50
 	$(BIN)/python -m tests.benchmarks.ingest_bench
 	$(BIN)/python -m tests.benchmarks.replay_bench
 	$(BIN)/python -m tests.benchmarks.detector_bench
