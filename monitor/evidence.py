@@ -95,11 +95,14 @@ def walk(
     return [_path(book, name, keys, mine, series, companion, known) for name, mine in members.items()]
 
 
-def likely_start(book: SeriesBook, key: SeriesKey, day: int) -> tuple[int, float]:
-    """(index of the day on which the companion of the heaviest bet last left its floor, that bet)."""
-    logs = book.cells[: day + 1, book.column[key], 3:]
-    level, start = np.zeros(BETS.size), np.zeros(BETS.size, int)
-    for index, row in enumerate(logs):
+def likely_start(book: SeriesBook, key: SeriesKey, day: int, begin: int = 0) -> tuple[int, float]:
+    """(index of the day on which the companion of the heaviest bet last left its floor, that bet).
+
+    day: index of the day to look back from. begin: index of the day on which the evidence last started anew.
+    """
+    logs = book.cells[begin : day + 1, book.column[key], 3:]
+    level, start = np.zeros(BETS.size), np.full(BETS.size, begin)
+    for index, row in enumerate(logs, start=begin):
         start = np.where(level <= 0, index, start)
         level = np.maximum(level, 0.0) + row
     bet = int(np.argmax(level))

@@ -1,8 +1,8 @@
 """What does a page say about an episode? Since when, how sure, which checkpoint, which story, what to read."""
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,13 +38,20 @@ TEXTS = text("""
 
 @dataclass(frozen=True)
 class Case:
-    """All that is needed to explain the episodes of one evaluation."""
+    """All that is needed to explain the episodes of one evaluation. resets: slice -> days its evidence began anew."""
 
     snapshot: Snapshot
     book: SeriesBook
     paths: Mapping[str, Path]
     weights: Mapping[SeriesKey, float]
     thresholds: Mapping[str, float]
+    resets: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+    def begin(self, episode: Episode) -> int:
+        """Index of the day from which the episode's evidence counts: the last reset before it fired."""
+        fired = episode.crossings[0].day
+        past = [day for day in self.resets.get(episode.slice_name, ()) if day <= fired]
+        return min(max(max(past, default=0) - self.book.first_day, 0), self.book.days - 1)
 
 
 def explain(case: Case, episode: Episode) -> list[Alert]:
@@ -52,7 +59,7 @@ def explain(case: Case, episode: Episode) -> list[Alert]:
     path = case.paths[episode.slice_name]
     first = _index(case, episode.crossings[0].day)
     leader = path.leader(first, episode.crossings[0].severity)
-    start, bet = likely_start(case.book, leader, first)
+    start, bet = likely_start(case.book, leader, first, case.begin(episode))
     frame = _since(case, episode, start + case.book.first_day)
     shares, attribution, leading = _story(case, episode, leader)
     examples = _examples(case, frame, leading)
@@ -180,7 +187,7 @@ def _story(case: Case, episode: Episode, leader: SeriesKey) -> tuple[Mapping[str
 
 def _stream(case: Case, episode: Episode, series: str) -> Stream:
     key = SeriesKey("reward_outcome_decoupling", series, episode.slice_name)
-    column = case.book.cells[:, case.book.column[key], :3]
+    column = case.book.cells[case.begin(episode) :, case.book.column[key], :3]
     n, total, squares = column.sum(axis=0)
     variance = float(squares / n - (total / n) ** 2) if n else 1.0
     return Stream(column[:, 0], column[:, 1], variance, case.book.info[key].baseline_error)

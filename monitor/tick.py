@@ -152,7 +152,7 @@ def follow(snapshot: Snapshot, memory: Memory, replayed: bool) -> Case:
     for path in paths.values():
         _follow(path, memory, thresholds, close)
     memory.closed = close
-    return Case(snapshot, memory.book, paths, weights, thresholds)
+    return Case(snapshot, memory.book, paths, weights, thresholds, memory.resets)
 
 
 def _follow(path: Path, memory: Memory, thresholds: Mapping[str, float], close: int) -> None:

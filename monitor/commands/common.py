@@ -19,6 +19,7 @@ from consumers.importers.rows import TableError
 from consumers.rejected import ReplayRefused
 from consumers.sources import SourceError
 from consumers.store import EventStore
+from monitor.check import load_checks
 from monitor.settings import Settings, SettingsError, load_settings
 from monitor.state import UnknownAlert
 
@@ -75,8 +76,20 @@ def exit_code_of(fault: Exception) -> int:
 
 
 def settings_of(path: Path) -> Settings:
-    """The settings, or SettingsError with every problem."""
-    return load_settings(path)
+    """The settings, or SettingsError with every problem; checks this release does not have are told, not refused."""
+    chosen, known = load_settings(path), load_checks()
+    problems = [
+        f"{path}: checks.{name}.{key}: no such setting; known: {', '.join(known[name].defaults)}"
+        for name, changed in chosen.checks.items()
+        if name in known
+        for key in changed
+        if key not in known[name].defaults
+    ]
+    if problems:
+        raise SettingsError("\n".join(problems))
+    if absent := sorted({*chosen.checks, *chosen.gate.required} - set(known)):
+        say(f"{path}: this release has no check {', '.join(absent)}; it has {', '.join(known)}")
+    return chosen
 
 
 @contextmanager

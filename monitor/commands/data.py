@@ -13,7 +13,8 @@ from consumers.events import EVENT_BYTES, EventRejected, parse_event
 from consumers.export import export_labels, manifest_path
 from consumers.importers.table import RowProblem, import_table
 from consumers.ingest import ingest as ingest_source
-from consumers.sources import JsonlSource
+from consumers.paths import expand
+from consumers.sources import JsonlSource, SourceError
 from monitor.commands.common import (
     DEFAULT_STORE,
     Files,
@@ -92,6 +93,8 @@ def ingest(
     """
     limit = settings_of(settings).limits.event_bytes if settings else EVENT_BYTES
     stopped = _stop_on_signal() if follow else (lambda: False)
+    if problems := expand(files)[1]:
+        raise SourceError("\n".join(problems))  # before a store is made for nothing
     with open_store(store) as opened, reading(files, quiet) as (read, _):
         source = JsonlSource(files, follow=follow, limit=limit, stop=stopped, progress=read)
         done = ingest_source(source, opened, event_bytes=limit).appended

@@ -57,7 +57,7 @@ def measure(name: str, seeds: int) -> dict[str, Any]:
 
 
 def markdown(rows: list[dict[str, Any]], seeds: int) -> str:
-    head = f"Share alerting within 168 days (mean days until then); {seeds} seeds, 100 outcomes a day, 60-day reference.\n"
+    head = f"Share alerting within 168 days (mean days until then); {seeds} seeds, 100 outcomes a day.\n"
     lines = [head, "| world | ticket | warning | page | leading label of warned |", "|---|---|---|---|---|"]
     for row in rows:
         cells = [_cell(row["share"][s], row["mean_days"][s]) for s in SEVERITIES]
