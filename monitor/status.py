@@ -12,26 +12,29 @@ from monitor.result import plain_json
 from monitor.settings import Settings
 from monitor.state import MonitorState
 
+BLIND_DAYS = 2
 NEWEST = "SELECT type, MAX(time_us) FROM event GROUP BY type ORDER BY type"
 
 
 def status_of(store: EventStore, settings: Settings, now: dt.datetime) -> dict[str, Any]:
     """Open alerts, event counts and the age of the newest event of each type, as plain JSON types.
 
-    state: "alert" with an open alert, "quiet" without, "blind" when nothing was decided yet or no day for two days.
+    state: "alert" with an open alert; else "blind" when for two days nothing was decided or no event happened, so that
+    silence is never taken for health; else "quiet".
     """
     state = MonitorState(store.engine)
     memory = state.load(settings.loop)
     alerts = [s for s in state.episodes(settings.loop) if s.episode.state in OPEN]
     decided = date_of(memory.closed - 1) if memory and memory.closed else None
-    late = decided is None or (now.date() - decided).days > 2
     counts = store.counts()
     with store.engine.connect() as connection:
         newest = {row[0]: EPOCH + dt.timedelta(microseconds=row[1]) for row in connection.execute(text(NEWEST))}
+    late = decided is None or (now.date() - decided).days > BLIND_DAYS
+    silent = now - max(newest.values(), default=EPOCH) > dt.timedelta(days=BLIND_DAYS)
     told: dict[str, Any] = plain_json(
         {
             "loop": settings.loop,
-            "state": "alert" if alerts else "blind" if late else "quiet",
+            "state": "alert" if alerts else "blind" if late or silent else "quiet",
             "decided_until": decided,
             "reference": memory.baseline.window.checkpoint if memory else None,
             "alerts": [
@@ -56,7 +59,7 @@ def status_text(state: dict[str, Any]) -> str:
     said = {
         "alert": f"{len(state['alerts'])} open alerts; `reward-drift alerts list` shows them",
         "quiet": "no open alert",
-        "blind": "BLIND: no recent day was decided; run `reward-drift tick` daily and see that events arrive",
+        "blind": "BLIND: nothing recent was decided or arrived; do events come, does `reward-drift tick` run daily?",
     }[state["state"]]
     lines = [f"{state['loop']}: {said}", f"decided until {state['decided_until'] or 'never'}"]
     for name, fresh in state["freshness"].items():
