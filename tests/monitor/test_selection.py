@@ -8,7 +8,7 @@ SEEDS = 12
 
 
 def test_honest_selection_raises_no_more_than_the_budget() -> None:
-    """Without the allowance at the moved mix, about a quarter of these worlds were warned or paged."""
+    """With isotonic regression on single answers and the reference's own mix, about a quarter were warned or paged."""
     with EventStore.open(":memory:") as store:
         told = [
             watch(selected_items(seed, labels), store.engine).days() for seed in range(SEEDS) for labels in (20, 100)
