@@ -12,9 +12,12 @@ from sqlmodel import SQLModel
 
 from consumers import tables  # noqa: F401 - fills the metadata
 from consumers.canonical import canonical_json
+from consumers.claims import check_claim
 from consumers.files import Position
-from consumers.intake import Appended, Arrival, Intake, Refusal
+from consumers.incidents import add_incident
+from consumers.intake import Appended, Arrival, Intake
 from consumers.rows import KINDS, NO_WORDS, Row
+from consumers.sources import Refusal
 
 RAW_BYTES = 1 << 16  # how much is kept of a record that was rejected or in conflict
 _LOOKUP = 400  # identities in one query
@@ -26,7 +29,14 @@ Numbered = Sequence[tuple[int, Arrival]]
 
 
 def append_intake(connection: Connection, intake: Intake, received_at_us: int) -> Appended:
-    """Write events, rejections, conflicts and the source's position. Raises only what the database raises."""
+    """Write events, rejections, conflicts, incidents and the source's position.
+
+    Raises ClaimLost and what the database raises.
+    """
+    if intake.claim is not None:
+        check_claim(connection, intake.claim)
+    if intake.incident is not None:
+        add_incident(connection, intake.source, intake.incident, received_at_us)
     accepted, known = _insert_events(connection, intake.arrivals)
     by_type = _insert_rows(connection, accepted)
     conflicts = _insert_conflicts(connection, known, received_at_us)

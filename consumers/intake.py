@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 
 from consumers.canonical import content_digest
+from consumers.claims import Claim
 from consumers.events import EVENT_BYTES, Event, Feedback, parse_event
 from consumers.files import Position
+from consumers.incidents import Found
 from consumers.purpose import Purpose, classify_purpose
 from consumers.rejection import EventRejected
-from consumers.sources import Batch, Record
+from consumers.sources import Batch, Record, Refusal
 
 
 class Arrival(Struct, frozen=True, gc=False):
@@ -22,22 +24,16 @@ class Arrival(Struct, frozen=True, gc=False):
     raw: bytes
 
 
-class Refusal(Struct, frozen=True):
-    """A record that is no valid event."""
-
-    record: Record
-    reason: str
-    detail: str
-
-
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What one batch brought, ready to be stored together with the source's position after it."""
+    """What one batch brought, ready to be stored together with the source's position after it. Fields as of `Batch`."""
 
     source: str
     position: Position | None
     arrivals: Sequence[Arrival]
     refusals: Sequence[Refusal]
+    claim: Claim | None = None
+    incident: Found | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,8 @@ def parse_batch(batch: Batch, limit: int = EVENT_BYTES) -> Intake:
     outcomes = [parse_record(record, limit) for record in batch.records]
     arrivals = [outcome for outcome in outcomes if type(outcome) is Arrival]
     refusals = [outcome for outcome in outcomes if type(outcome) is Refusal]
-    return Intake(batch.source, batch.position, arrivals, refusals)
+    refusals += batch.unread
+    return Intake(batch.source, batch.position, arrivals, refusals, batch.claim, batch.incident)
 
 
 def parse_record(record: Record, limit: int = EVENT_BYTES) -> Arrival | Refusal:

@@ -1,7 +1,7 @@
 """Which tables did each release add or change? Steps of the chain "consumers": appended, never edited.
 
-Step 1 is a frozen copy of what `consumers.tables` first was. Whoever changes a table there appends a step here; a test
-compares the two.
+A step is frozen: it has a copy of what `consumers.tables` was then. Whoever changes a table there appends a step here;
+a test compares the two.
 """
 
 from functools import cache
@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 CHAIN = "consumers"
@@ -236,8 +237,81 @@ def _first_tables() -> MetaData:
     return metadata
 
 
+def _add_intake_tables(connection: Connection) -> None:
+    _intake_tables().create_all(connection, checkfirst=False)
+
+
+@cache
+def _intake_tables() -> MetaData:
+    metadata = MetaData()
+    Table(
+        "claim",
+        metadata,
+        Column("source", String, primary_key=True),
+        Column("epoch", BigInteger, nullable=False),
+        Column("held", Boolean, nullable=False),
+        Column("deaths", Integer, nullable=False),
+        Column("suspect", String),
+        Column("claimed_at_us", BigInteger, nullable=False),
+    )
+    Table(
+        "incident",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("source", String, nullable=False),
+        Column("kind", String, nullable=False),
+        Column("lost_from", BigInteger),
+        Column("lost_until", BigInteger),
+        Column("detail", String, nullable=False),
+        Column("noticed_at_us", BigInteger, nullable=False),
+        Column("closed_at_us", BigInteger),
+        Column("note", String),
+    )
+    Table(
+        "export",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("path", String, nullable=False),
+        Column("sha256", String, nullable=False),
+        Column("exported_at_us", BigInteger, nullable=False),
+    )
+    Table(
+        "exported",
+        metadata,
+        Column("export_id", Integer, primary_key=True, autoincrement=False),
+        _seq(),
+        Index("exported_seq", "seq"),
+    )
+    Table(
+        "erased",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("subject", String, nullable=False),
+        Column("erased_at_us", BigInteger, nullable=False),
+        Column("texts", Integer, nullable=False),
+        Column("rejected", Integer, nullable=False),
+        Column("conflicts", Integer, nullable=False),
+        Column("exports", String, nullable=False),
+        Column("checkpoints", String, nullable=False),
+    )
+    return metadata
+
+
+def _widen_counts(connection: Connection) -> None:
+    """PostgreSQL's INTEGER has 32 bits, SQLite's 64: the same event must fit both."""
+    if connection.dialect.name != "postgresql":
+        return
+    for change in (
+        "ALTER TABLE response ALTER COLUMN length TYPE BIGINT, ALTER COLUMN input_tokens TYPE BIGINT,"
+        " ALTER COLUMN output_tokens TYPE BIGINT",
+        "ALTER TABLE preference ALTER COLUMN a_length TYPE BIGINT, ALTER COLUMN b_length TYPE BIGINT",
+        "ALTER TABLE evaluation ALTER COLUMN n TYPE BIGINT",
+    ):
+        connection.execute(text(change))
+
+
 def _seq() -> Column[int]:
     return Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False)
 
 
-MIGRATIONS = (_create_tables,)
+MIGRATIONS = (_create_tables, _add_intake_tables, _widen_counts)

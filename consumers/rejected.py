@@ -7,8 +7,8 @@ from sqlmodel import SQLModel
 
 from consumers import tables  # noqa: F401 - fills the metadata
 from consumers.append import append_intake
-from consumers.intake import Appended, Intake, Refusal, parse_record
-from consumers.sources import Record
+from consumers.intake import Appended, Intake, parse_record
+from consumers.sources import Record, Refusal
 
 _table = SQLModel.metadata.tables["rejected"]
 

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from msgspec import Struct
+
+from consumers.claims import Claim
 from consumers.files import EventFile, Position, Progress
+from consumers.incidents import Found
 from consumers.lines import split_lines
 from consumers.paths import STANDARD_INPUT, expand, former_files
 from consumers.streams import Stream
@@ -37,17 +41,30 @@ class Record(NamedTuple):
     size: int
 
 
+class Refusal(Struct, frozen=True):
+    """A record that is no valid event, and why."""
+
+    record: Record
+    reason: str
+    detail: str
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Records that are stored together with the position after them, in one transaction.
 
-    source: key of the saved position, e.g. the absolute path of a file.
+    source: key of the saved position, e.g. the absolute path of a file or "kafka:TOPIC/PARTITION".
     position: JSON-able, where to go on after this batch; None if the source cannot resume (standard input).
+    claim: the right under which they were read; None of a source with a single reader.
+    unread: records that the source itself gave up on. incident: what was noticed on the way to this batch.
     """
 
     source: str
     records: Sequence[Record]
     position: Position | None
+    claim: Claim | None = None
+    unread: Sequence[Refusal] = ()
+    incident: Found | None = None
 
 
 _record = functools.partial(tuple.__new__, Record)  # the constructor's speed matters: once an event

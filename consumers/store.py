@@ -12,8 +12,10 @@ from sqlmodel import SQLModel
 
 from consumers import tables  # noqa: F401 - fills the metadata
 from consumers.append import append_intake
+from consumers.claims import Claim, let_go, note_suspect, take_claim
 from consumers.database import migrate, open_engine, writing
 from consumers.files import Position
+from consumers.incidents import Incident, close_incident, read_incidents
 from consumers.intake import Appended, Intake
 from consumers.migrations import CHAIN, MIGRATIONS
 from consumers.rejected import RejectedEvent, read_rejected, read_rejected_one, replay_rejected
@@ -80,12 +82,38 @@ class EventStore:
         self.close()
 
     def append(self, intake: Intake) -> Appended:
-        """Store events, rejections, conflicts and the source's position in one transaction.
+        """Store events, rejections, conflicts, an incident and the source's position in one transaction.
 
         First wins by (source, id). Appending the same batch again has no effect.
+        Raises ClaimLost, with nothing stored, if the batch was read under a claim that somebody else has taken since.
         """
         with writing(self.engine) as connection:
             return append_intake(connection, intake, self._now_us())
+
+    def claim(self, source: str) -> Claim:
+        """Take the right to store what this source delivers from whoever has it."""
+        with writing(self.engine) as connection:
+            return take_claim(connection, source, self._now_us())
+
+    def suspect(self, claim: Claim, place: str) -> None:
+        """Note durably that the record at `place` is about to be tried alone. Raises ClaimLost."""
+        with writing(self.engine) as connection:
+            note_suspect(connection, claim, place)
+
+    def let_go(self, claim: Claim) -> None:
+        """End a claim in good order."""
+        with writing(self.engine) as connection:
+            let_go(connection, claim)
+
+    def incidents(self, *, open_only: bool = True, source: str | None = None) -> list[Incident]:
+        """Incidents on record, the oldest first; source: of this one alone."""
+        with self.engine.connect() as connection:
+            return read_incidents(connection, open_only=open_only, source=source)
+
+    def close_incident(self, incident_id: int, note: str) -> None:
+        """Close an incident with a note of what was found and done. Raises UnknownIncident."""
+        with writing(self.engine) as connection:
+            close_incident(connection, incident_id, note, self._now_us())
 
     def position(self, source: str) -> Position | None:
         """Where the source was left, or None if it was never read."""

@@ -8,8 +8,8 @@ since 1970-01-01 UTC, so that both databases hold the same integers. Field meani
 from sqlalchemy import BigInteger, Index, Integer, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-# SQLite keeps rows by their INTEGER key; a BIGINT key would cost a second index on every table.
-Sequence = BigInteger().with_variant(Integer, "sqlite")
+# SQLite's INTEGER has 64 bits, and it keeps rows by an INTEGER key; a BIGINT one would cost each table a second index.
+Integer64 = BigInteger().with_variant(Integer, "sqlite")
 
 
 class EventRow(SQLModel, table=True):
@@ -17,7 +17,7 @@ class EventRow(SQLModel, table=True):
 
     __tablename__ = "event"
     __table_args__ = (UniqueConstraint("source", "event_id"),)
-    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(primary_key=True, sa_type=Integer64, sa_column_kwargs={"autoincrement": False})
     source: str
     event_id: str
     type: str
@@ -27,7 +27,7 @@ class EventRow(SQLModel, table=True):
 
 class CheckpointRow(SQLModel, table=True):
     __tablename__ = "checkpoint"
-    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(primary_key=True, sa_type=Integer64, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     checkpoint: str
     position: float | None  # `order` on the wire, a reserved word in SQL
@@ -47,7 +47,7 @@ class CheckpointRow(SQLModel, table=True):
 class ResponseRow(SQLModel, table=True):
     __tablename__ = "response"
     __table_args__ = (Index("response_time", "time_us"), Index("response_id", "response_id"))
-    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(primary_key=True, sa_type=Integer64, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     response_id: str
     checkpoint: str
@@ -56,16 +56,16 @@ class ResponseRow(SQLModel, table=True):
     user_id: str | None
     cohort: str | None  # canonical JSON object, keys sorted
     environment: str
-    length: int | None
+    length: int | None = Field(sa_type=Integer64)
     latency_ms: float | None
-    input_tokens: int | None
-    output_tokens: int | None
+    input_tokens: int | None = Field(sa_type=Integer64)
+    output_tokens: int | None = Field(sa_type=Integer64)
 
 
 class FeedbackRow(SQLModel, table=True):
     __tablename__ = "feedback"
     __table_args__ = (Index("feedback_response", "response_id"),)
-    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(primary_key=True, sa_type=Integer64, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     response_id: str
     signal: str
@@ -90,7 +90,7 @@ class OutcomeRow(SQLModel, table=True):
         Index("outcome_conversation", "conversation_id"),
         Index("outcome_user", "user_id"),
     )
-    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(primary_key=True, sa_type=Integer64, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     metric: str
     value: float
@@ -105,7 +105,7 @@ class OutcomeRow(SQLModel, table=True):
 class ScoreRow(SQLModel, table=True):
     __tablename__ = "score"
     __table_args__ = (Index("score_response", "response_id"),)
-    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(primary_key=True, sa_type=Integer64, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     response_id: str
     scorer: str
@@ -121,7 +121,7 @@ class ScoreRow(SQLModel, table=True):
 
 class PreferenceRow(SQLModel, table=True):
     __tablename__ = "preference"
-    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(primary_key=True, sa_type=Integer64, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     pair_id: str
     judge: str
@@ -137,11 +137,11 @@ class PreferenceRow(SQLModel, table=True):
     prompt_id: str | None
     a_response_id: str | None
     a_checkpoint: str | None
-    a_length: int | None
+    a_length: int | None = Field(sa_type=Integer64)
     a_family: str | None
     b_response_id: str | None
     b_checkpoint: str | None
-    b_length: int | None
+    b_length: int | None = Field(sa_type=Integer64)
     b_family: str | None
     shown_order: str | None
     anchor_set: str | None
@@ -150,14 +150,14 @@ class PreferenceRow(SQLModel, table=True):
 
 class EvaluationRow(SQLModel, table=True):
     __tablename__ = "evaluation"
-    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(primary_key=True, sa_type=Integer64, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     checkpoint: str
     suite: str
     category: str
     metric: str
     value: float
-    n: int | None
+    n: int | None = Field(sa_type=Integer64)
     stderr: float | None
     higher_is_better: bool
     samples: str | None  # JSON list
@@ -165,7 +165,7 @@ class EvaluationRow(SQLModel, table=True):
 
 class ErasureRow(SQLModel, table=True):
     __tablename__ = "erasure"
-    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(primary_key=True, sa_type=Integer64, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     user_id: str
     requested_at_us: int | None = Field(sa_type=BigInteger)
@@ -176,7 +176,7 @@ class TextRow(SQLModel, table=True):
     """Every word of a person or a model, and every field we do not know, in one erasable place."""
 
     __tablename__ = "text"
-    seq: int = Field(primary_key=True, sa_type=Sequence, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(primary_key=True, sa_type=Integer64, sa_column_kwargs={"autoincrement": False})
     prompt: str | None
     response: str | None
     correction: str | None
@@ -223,3 +223,70 @@ class SourcePositionRow(SQLModel, table=True):
     source: str = Field(primary_key=True)
     position: str  # JSON object, meaning known to the source
     updated_at_us: int = Field(sa_type=BigInteger)
+
+
+class ClaimRow(SQLModel, table=True):
+    """Who may store what a source delivers. Raising `epoch` takes the right away from whoever had it before.
+
+    held: no owner has let go of it in good order since it was claimed. deaths: owners lost in a row without a batch
+    stored. suspect: place of the record that was being tried alone, None when none is.
+    """
+
+    __tablename__ = "claim"
+    source: str = Field(primary_key=True)
+    epoch: int = Field(sa_type=BigInteger)
+    held: bool
+    deaths: int
+    suspect: str | None
+    claimed_at_us: int = Field(sa_type=BigInteger)
+
+
+class IncidentRow(SQLModel, table=True):
+    """What went wrong with a source as a whole, as opposed to one event. `consumers.incidents` knows the kinds.
+
+    lost_from, lost_until: first place lost and first place read again (offsets or bytes); None where unknown.
+    """
+
+    __tablename__ = "incident"
+    id: int | None = Field(default=None, primary_key=True)
+    source: str
+    kind: str
+    lost_from: int | None = Field(sa_type=BigInteger)
+    lost_until: int | None = Field(sa_type=BigInteger)
+    detail: str
+    noticed_at_us: int = Field(sa_type=BigInteger)
+    closed_at_us: int | None = Field(default=None, sa_type=BigInteger)
+    note: str | None = None
+
+
+class ExportRow(SQLModel, table=True):
+    """A file of labels that left the store; `exported` says what was in it."""
+
+    __tablename__ = "export"
+    id: int | None = Field(default=None, primary_key=True)
+    path: str
+    sha256: str
+    exported_at_us: int = Field(sa_type=BigInteger)
+
+
+class ExportedRow(SQLModel, table=True):
+    """An event whose words are in an export."""
+
+    __tablename__ = "exported"
+    __table_args__ = (Index("exported_seq", "seq"),)
+    export_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(primary_key=True, sa_type=Integer64, sa_column_kwargs={"autoincrement": False})
+
+
+class ErasedRow(SQLModel, table=True):
+    """The ledger of erasures: that it was done, when and how much, without the words and without the name."""
+
+    __tablename__ = "erased"
+    id: int | None = Field(default=None, primary_key=True)
+    subject: str  # SHA-256 of the user's identifier, to answer "was this one erased?"
+    erased_at_us: int = Field(sa_type=BigInteger)
+    texts: int
+    rejected: int
+    conflicts: int
+    exports: str  # JSON list of {"path", "sha256"}: files that hold the words outside our reach
+    checkpoints: str  # JSON list of checkpoints whose lineage names one of them
