@@ -35,8 +35,8 @@ def append_intake(connection: Connection, intake: Intake, received_at_us: int) -
     """
     if intake.claim is not None:
         check_claim(connection, intake.claim)
-    if intake.incident is not None:
-        add_incident(connection, intake.source, intake.incident, received_at_us)
+    for found in intake.incidents:
+        add_incident(connection, intake.source, found, received_at_us)
     accepted, known = _insert_events(connection, intake.arrivals)
     by_type = _insert_rows(connection, accepted)
     conflicts = _insert_conflicts(connection, known, received_at_us)

@@ -1,12 +1,16 @@
 """How do events get from a source into the store? One flat loop; a batch is stored whole or read again."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from consumers.claims import ClaimLost
 from consumers.events import EVENT_BYTES
 from consumers.intake import Appended, parse_batch
 from consumers.sources import Source
 from consumers.store import EventStore
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,11 @@ def ingest(
     result = IngestResult()
     for batch in source.batches(store.position):  # 1. poll
         intake = parse_batch(batch, event_bytes)  # 2. parse; 3. split feedback by purpose
-        appended = store.append(intake)  # 4. rows and position, one transaction
+        try:
+            appended = store.append(intake)  # 4. rows and position, one transaction
+        except ClaimLost as lost:  # the source sees it too, by batch.claim
+            log.warning("%s; nothing was stored", lost)
+            continue
         result = IngestResult(result.appended + appended, result.batches + 1)
         if progress is not None:
             progress(result)  # 5. tell, then next

@@ -33,7 +33,7 @@ class Intake:
     arrivals: Sequence[Arrival]
     refusals: Sequence[Refusal]
     claim: Claim | None = None
-    incident: Found | None = None
+    incidents: Sequence[Found] = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def parse_batch(batch: Batch, limit: int = EVENT_BYTES) -> Intake:
     arrivals = [outcome for outcome in outcomes if type(outcome) is Arrival]
     refusals = [outcome for outcome in outcomes if type(outcome) is Refusal]
     refusals += batch.unread
-    return Intake(batch.source, batch.position, arrivals, refusals, batch.claim, batch.incident)
+    return Intake(batch.source, batch.position, arrivals, refusals, batch.claim, batch.incidents)
 
 
 def parse_record(record: Record, limit: int = EVENT_BYTES) -> Arrival | Refusal:

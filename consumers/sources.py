@@ -56,7 +56,7 @@ class Batch:
     source: key of the saved position, e.g. the absolute path of a file or "kafka:TOPIC/PARTITION".
     position: JSON-able, where to go on after this batch; None if the source cannot resume (standard input).
     claim: the right under which they were read; None of a source with a single reader.
-    unread: records that the source itself gave up on. incident: what was noticed on the way to this batch.
+    unread: records that the source itself gave up on. incidents: what was noticed on the way to this batch.
     """
 
     source: str
@@ -64,7 +64,7 @@ class Batch:
     position: Position | None
     claim: Claim | None = None
     unread: Sequence[Refusal] = ()
-    incident: Found | None = None
+    incidents: Sequence[Found] = ()
 
 
 _record = functools.partial(tuple.__new__, Record)  # the constructor's speed matters: once an event

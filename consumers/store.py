@@ -82,7 +82,7 @@ class EventStore:
         self.close()
 
     def append(self, intake: Intake) -> Appended:
-        """Store events, rejections, conflicts, an incident and the source's position in one transaction.
+        """Store events, rejections, conflicts, incidents and the source's position in one transaction.
 
         First wins by (source, id). Appending the same batch again has no effect.
         Raises ClaimLost, with nothing stored, if the batch was read under a claim that somebody else has taken since.

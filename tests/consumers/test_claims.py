@@ -63,7 +63,7 @@ def test_deaths_of_a_suspect_count_from_the_first_time_it_was_alone(store: Event
 def test_an_incident_is_recorded_with_the_position_that_passes_it_and_closed_once(store: EventStore) -> None:
     claim = store.claim(SOURCE)
     found = Found(EXPIRED, "offsets 4 to 9 were deleted before they were read", 4, 10)
-    store.append(parse_batch(Batch(SOURCE, [], {"offset": 10}, claim, incident=found)))
+    store.append(parse_batch(Batch(SOURCE, [], {"offset": 10}, claim, incidents=[found])))
     [incident] = store.incidents()
     assert (incident.source, incident.kind, incident.lost_from, incident.lost_until) == (SOURCE, EXPIRED, 4, 10)
     assert store.position(SOURCE) == {"offset": 10}
