@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.broker import broker, own_broker  # noqa: F401 - fixtures
 from tests.postgres import ADMIN_URL, Server, find_binaries, fresh_database
 
 
