@@ -13,6 +13,7 @@ import zstandard
 
 BLOCK = 1 << 18
 HEAD = 4096
+TAIL = 4096  # bytes before the offset that tell a file that grew from one that was cut and grew again
 ZSTD_INPUT = 1 << 8  # bytes; a frame may expand 30,000 times: little at a time keeps memory bounded
 ARCHIVES = {".gz", ".zst"}
 DAMAGES = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
@@ -24,7 +25,8 @@ Position = Mapping[str, Any]
 class EventFile:
     """An open file of event lines: plain, .gz or .zst, and how far it was read.
 
-    offset, line: bytes (decompressed) and lines read so far. damage: why the archive ended early, None if it did not.
+    offset, line: bytes (decompressed) and lines read so far. tail: digest of the last bytes read; None of an archive,
+    which is never cut in place. damage: why the archive ended early, None if it did not.
     """
 
     def __init__(self, path: Path, progress: Progress | None = None) -> None:
@@ -32,6 +34,7 @@ class EventFile:
         self.archive = path.suffix if path.suffix in ARCHIVES else None
         self.offset = 0
         self.line = 0
+        self.tail: str | None = None
         self.damage: str | None = None
         self._progress = progress
         self._size_read = -1
@@ -55,7 +58,13 @@ class EventFile:
     @property
     def position(self) -> dict[str, Any]:
         """Where to go on, JSON-able."""
-        return {"inode": self.inode, "head": self.head, "offset": self.offset, "line": self.line}
+        return {
+            "inode": self.inode,
+            "head": self.head,
+            "offset": self.offset,
+            "line": self.line,
+            "tail": self.tail,
+        }
 
     @property
     def size(self) -> int:
@@ -64,22 +73,31 @@ class EventFile:
 
     def holds(self, position: Position) -> bool:
         """Is this the file the position was saved for, with all that was read of it?"""
-        return (
-            position["inode"] == self.inode
-            and position["head"] == self.head
-            and (self.archive is not None or position["offset"] <= self.size)
-        )
+        return position["inode"] == self.inode and self.contains(position)
+
+    def contains(self, position: Position) -> bool:
+        """Does it hold all that was read up to the position, be it the same file or a copy? Of an archive: it seems."""
+        if position["head"] != self.head:
+            return False
+        return self.archive is not None or self._ends_alike(position["offset"], position.get("tail"))
 
     def resume(self, position: Position) -> None:
         """Go on from a position saved for this content."""
         self.offset, self.line = position["offset"], position["line"]
+        self.tail = self._digest_of_tail(self.offset)
+
+    def advance(self, size: int, lines: int) -> None:
+        """Note that so many bytes and lines more were read."""
+        self.offset += size
+        self.line += lines
+        self.tail = self._digest_of_tail(self.offset)
 
     def is_intact(self) -> bool:
         """Does the file still hold what was read of it? Otherwise somebody truncated or rewrote it in place."""
         if self.offset == 0:
             return True
-        is_long_enough = self.archive is not None or self.size >= self.offset
-        return is_long_enough and self._digest_of_head() == self.head
+        is_alike = self.archive is not None or self._ends_alike(self.offset, self.tail)
+        return is_alike and self._digest_of_head() == self.head
 
     def is_changed(self) -> bool:
         """Has the file another size than when `blocks` was last called?"""
@@ -121,6 +139,16 @@ class EventFile:
         """Digest of the first line that is not blank, or of the first HEAD bytes: it stays while the file grows."""
         self._file.seek(0)
         return head_digest(first_bytes(self._stored() if self.archive is None else self._unpacked()))
+
+    def _ends_alike(self, offset: int, tail: str | None) -> bool:
+        """Is the file long enough, and are the bytes before the offset those that were read? tail: None if unknown."""
+        return self.size >= offset and tail in (None, self._digest_of_tail(offset))
+
+    def _digest_of_tail(self, offset: int) -> str | None:
+        if self.archive is not None:
+            return None
+        start = max(offset - TAIL, 0)
+        return hashlib.blake2b(os.pread(self._file.fileno(), offset - start, start), digest_size=8).hexdigest()
 
 
 def head_digest(data: bytes) -> str:

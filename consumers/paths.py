@@ -31,13 +31,14 @@ def former_files(path: Path, position: Position, progress: Progress | None) -> l
     """Open what stood under `path` when the position was saved, and what was rotated away after it, oldest first.
 
     The moved file is known by its first line and either its inode or a name that begins like the path (a compressed
-    or copied file has a new inode). Empty if it is gone.
+    or copied file has a new inode). Empty if it is gone; at its start if it was cut before it was moved.
     """
     candidates = list(_rotated(path, position, progress))
     same = [file for file in candidates if file.head == position["head"]]
-    former = sorted(same, key=lambda file: file.inode != position["inode"])[:1]
+    former = sorted(same, key=lambda file: (not file.contains(position), file.inode != position["inode"]))[:1]
     for file in former:
-        file.resume(position)
+        if file.contains(position):
+            file.resume(position)
         later = [other for other in candidates if other not in same and other.changed_ns >= file.changed_ns]
         former = [file, *sorted(later, key=lambda other: other.changed_ns)]
     for file in candidates:

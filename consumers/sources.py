@@ -6,7 +6,7 @@ import itertools
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from consumers.claims import Claim
 from consumers.files import EventFile, Position, Progress
-from consumers.incidents import Found
+from consumers.incidents import TRUNCATED, Found
 from consumers.lines import split_lines
 from consumers.paths import STANDARD_INPUT, expand, former_files
 from consumers.streams import Stream
@@ -97,9 +97,11 @@ class JsonlSource:
     stop: asked after every batch and every quiet moment. poll_seconds: how often a quiet file is looked at.
     progress: called with the number of bytes read from a file (compressed, where it is).
 
-    The position of a file holds its inode, a digest of its first line, and the (decompressed) bytes and lines read. The
-    same file goes on from there. A file that was truncated or replaced is read from its start, with a warning, after
-    what was rotated away since; event ids make a second reading harmless. Archives are read through to the offset.
+    The position of a file holds its inode, digests of its first line and of the last bytes read, and the (decompressed)
+    bytes and lines read. The same file goes on from there. A file that was truncated or replaced is read from its
+    start, after what was rotated away since; event ids make a second reading harmless. Unless all that was read is
+    found in one of these, a batch without records comes first, with an incident (TRUNCATED): what followed may be lost.
+    Archives are read through to the offset.
     """
 
     def __init__(
@@ -145,7 +147,10 @@ class JsonlSource:
                 yield from self._read_stream(path)
                 continue
             with contextlib.ExitStack() as opened:
-                for file in self._generations(path, saved(str(path)), opened):
+                position = saved(str(path))
+                files = self._generations(path, position, opened)
+                yield from _gap(path, position, files)
+                for file in files:
                     yield from self._read(path, file, last_too=True)
 
     def _follow(self, saved: SavedPosition) -> Moments:
@@ -163,21 +168,26 @@ class JsonlSource:
         if not path.is_file():
             yield from self._read_stream(path)
             return
-        position = saved(str(path))
+        position, was_read = saved(str(path)), False
         while True:
             with contextlib.ExitStack() as opened:
                 try:
-                    *former, present = self._generations(path, position, opened)
+                    *former, present = files = self._generations(path, position, opened)
                 except FileNotFoundError:  # between the renaming of the old file and the making of the new one
                     yield None
                     continue
+                if not was_read:
+                    yield from _gap(path, position, files)
                 for file in former:
                     yield from self._read(path, file, last_too=True)
-                yield from self._until_replaced(path, present)
+                was_read = yield from self._until_replaced(path, present)
                 position = present.position
 
-    def _until_replaced(self, path: Path, file: EventFile) -> Moments:
-        """Read on until another file stands under the name and this one has been silent for one poll since."""
+    def _until_replaced(self, path: Path, file: EventFile) -> Generator[Batch | None, None, bool]:
+        """Read on until another file stands under the name and this one has been silent for one poll since.
+
+        Returns whether the file was read to its end; False: it was truncated or rewritten in place before.
+        """
         was_away = False
         while True:
             before = file.offset
@@ -185,17 +195,18 @@ class JsonlSource:
                 yield from self._read(path, file, last_too=file.archive is not None)
             yield None
             if not file.is_intact():
-                return
+                return False
             is_away = not file.is_at(path)
             if was_away and file.offset == before:
                 break
             was_away = is_away
         yield from self._read(path, file, last_too=True)
+        return True
 
     def _generations(self, path: Path, position: Position | None, opened: contextlib.ExitStack) -> list[EventFile]:
         """Open what is to be read: what was rotated away since the position was saved, then the present file."""
         present = opened.enter_context(EventFile(path, self.progress))
-        if position is None or position["offset"] == 0:
+        if position is None or (position["offset"] == 0 and position["inode"] == present.inode):
             return [present]
         if present.holds(position):
             present.resume(position)
@@ -203,8 +214,6 @@ class JsonlSource:
         former = [opened.enter_context(file) for file in former_files(path, position, self.progress)]
         if former:
             log.info("%s was rotated: reading the rest of %s first", path, former[0].path)
-        else:
-            log.warning("%s was truncated or replaced since it was last read: reading it from its start", path)
         return [*former, present]
 
     def _read(self, path: Path, file: EventFile | Stream, *, last_too: bool) -> Moments:
@@ -248,11 +257,20 @@ class JsonlSource:
             yield from self._read(path, Stream(stream, self.poll_seconds, self.progress), last_too=True)
 
 
+def _gap(path: Path, position: Position | None, files: Sequence[EventFile]) -> Iterator[Batch]:
+    """A batch without records that moves the position into these files, if none of them holds all that was read."""
+    if position is None or position["offset"] == 0 or any(file.contains(position) for file in files):
+        return
+    told = f"{path} was truncated or replaced after byte {position['offset']} had been read"
+    log.warning("%s: reading it from its start", told)
+    found = Found(TRUNCATED, f"{told}; what followed and was not read yet is lost", position["offset"])
+    yield Batch(str(path), [], files[0].position, incidents=[found])
+
+
 def _batch(path: Path, file: EventFile | Stream, raws: list[bytes], sizes: list[int]) -> Batch:
     """Make a batch of complete lines and move the file's position behind them."""
     records = _records(file, raws, sizes)
-    file.offset += sum(sizes) + len(sizes)
-    file.line += len(raws)
+    file.advance(sum(sizes) + len(sizes), len(raws))
     return Batch(str(path), records, file.position)
 
 

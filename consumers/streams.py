@@ -19,6 +19,11 @@ class Stream:
         self._wait_seconds = wait_seconds
         self._progress = progress
 
+    def advance(self, size: int, lines: int) -> None:
+        """Note that so many bytes and lines more were read."""
+        self.offset += size
+        self.line += lines
+
     def blocks(self) -> Iterator[bytes]:
         """Yield what arrives; an empty block says that nothing has come for `wait_seconds`."""
         start = b""

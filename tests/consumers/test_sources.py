@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from consumers.incidents import TRUNCATED
+from consumers.ingest import ingest
 from consumers.sources import JsonlSource, SourceError
+from consumers.store import EventStore
 
 
 def no_position(_source):
@@ -47,13 +50,22 @@ class Positions:
 
     def __init__(self):
         self.saved = {}
+        self.incidents = []
+
+    def save(self, batch):
+        self.saved[batch.source] = batch.position
+        self.incidents += batch.incidents
+
+    def gaps(self):
+        """Kind and first lost byte of the incidents so far."""
+        return [(found.kind, found.lost_from, found.lost_until) for found in self.incidents]
 
     def read(self, *paths, take=None, **options):
         """Read like an ingest that dies after `take` batches."""
         records = []
         for number, batch in enumerate(JsonlSource(paths, **options).batches(self.saved.get), start=1):
             records += batch.records
-            self.saved[batch.source] = batch.position
+            self.save(batch)
             if number == take:
                 break
         return ids(records)
@@ -69,7 +81,7 @@ class Positions:
         source = JsonlSource(paths, follow=True, stop=stop, poll_seconds=0.005)
         for batch in source.batches(self.saved.get):
             seen += ids(batch.records)
-            self.saved[batch.source] = batch.position
+            self.save(batch)
         return seen
 
 
@@ -251,6 +263,61 @@ def test_a_truncated_file_is_read_from_its_start_and_said_so(tmp_path, caplog):
     path.write_bytes(lines(9))
     assert positions.read(path) == [9]
     assert f"{path} was truncated or replaced" in caplog.text
+    assert positions.gaps() == [(TRUNCATED, len(lines(1, 2, 3)), None)]
+    assert positions.read(path) == []
+    assert len(positions.gaps()) == 1
+
+
+def test_a_file_cut_at_any_byte_of_its_last_records_is_a_gap_and_loses_nothing_that_is_there(tmp_path):
+    """Read whole, cut, then written on: every whole line there ever was is delivered, and the gap is told once."""
+    path, data = tmp_path / "a.jsonl", lines(1, 2, 3, 4)
+    for cut in range(len(lines(1)), len(data)):
+        path.write_bytes(data)
+        once, following = Positions(), Positions()
+        assert once.read(path) == following.read(path) == [1, 2, 3, 4]
+        path.write_bytes(data[:cut])
+        ended = [n for n in (1, 2, 3, 4) if len(lines(*range(1, n + 1))) <= cut]
+        assert once.read(path)[: len(ended)] == ended
+        assert following.follow(path, until=len(ended)) == ended
+        path.write_bytes(data + lines(5))
+        assert ended + once.read(path) == [1, 2, 3, 4, 5]
+        assert ended + following.follow(path, until=5 - len(ended)) == [1, 2, 3, 4, 5]
+        assert once.gaps() == following.gaps() == [(TRUNCATED, len(data), None)]
+
+
+def test_a_file_cut_to_nothing_is_a_gap_before_anything_is_written_to_it(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines(1, 2))
+    positions = Positions()
+    positions.read(path)
+    path.write_bytes(b"")
+    assert positions.read(path) == []
+    assert positions.gaps() == [(TRUNCATED, len(lines(1, 2)), None)]
+    path.write_bytes(lines(3))
+    assert positions.read(path) == [3]
+    assert len(positions.gaps()) == 1
+
+
+def test_a_file_cut_and_grown_beyond_what_was_read_is_a_gap(tmp_path):
+    """Its first line and its inode are those of before: only the bytes before the offset differ."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines(1, 2, 3))
+    positions = Positions()
+    positions.read(path)
+    path.write_bytes(lines(1, 7, 8, 9))
+    assert positions.read(path) == [1, 7, 8, 9]
+    assert positions.gaps() == [(TRUNCATED, len(lines(1, 2, 3)), None)]
+
+
+def test_a_position_of_an_earlier_release_goes_on_without_a_gap(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines(1, 2))
+    positions = Positions()
+    positions.read(path)
+    del positions.saved[str(path)]["tail"]
+    path.write_bytes(lines(1, 2, 3))
+    assert positions.read(path) == [3]
+    assert positions.gaps() == []
 
 
 def test_a_file_rewritten_in_place_and_longer_is_read_from_its_start(tmp_path):
@@ -260,6 +327,65 @@ def test_a_file_rewritten_in_place_and_longer_is_read_from_its_start(tmp_path):
     positions.read(path)
     path.write_bytes(lines(7, 8, 9))
     assert positions.read(path) == [7, 8, 9]
+    assert positions.gaps() == [(TRUNCATED, len(lines(1, 2)), None)]
+
+
+def replace(path, *numbers):
+    """Put another file under the name, as editors and deployments do; the old one is gone."""
+    path.with_suffix(".new").write_bytes(lines(*numbers))
+    path.with_suffix(".new").rename(path)
+
+
+def test_a_file_replaced_by_another_is_a_gap_and_one_replaced_by_a_longer_copy_is_none(tmp_path):
+    other, copy = tmp_path / "other.jsonl", tmp_path / "copy.jsonl"
+    positions = Positions()
+    for path in (other, copy):
+        path.write_bytes(lines(1, 2))
+        positions.read(path)
+    replace(copy, 1, 2, 3)
+    assert positions.read(copy) == [1, 2, 3]
+    assert positions.gaps() == []
+    replace(other, 8, 9)
+    assert positions.read(other) == [8, 9]
+    assert positions.gaps() == [(TRUNCATED, len(lines(1, 2)), None)]
+
+
+def test_a_followed_file_that_is_truncated_is_a_gap_and_one_that_is_replaced_was_read_to_its_end(tmp_path):
+    cut, replaced = tmp_path / "cut.jsonl", tmp_path / "replaced.jsonl"
+    for path, change in ((cut, lambda: cut.write_bytes(lines(9))), (replaced, lambda: replace(replaced, 9))):
+        path.write_bytes(lines(1, 2))
+        steps = iter([change])
+        positions = Positions()
+        seen = positions.follow(path, until=3, then=lambda seen, steps=steps: seen and next(steps, lambda: None)())
+        assert seen == [1, 2, 9]
+        assert positions.gaps() == ([(TRUNCATED, len(lines(1, 2)), None)] if path == cut else [])
+
+
+def test_a_file_cut_before_it_was_rotated_is_a_gap_and_what_is_left_of_it_is_read(tmp_path):
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 2, 3))
+    positions = Positions()
+    positions.read(path)
+    path.write_bytes(lines(1, 5))
+    rotate(path, "app.jsonl.1", 6)
+    assert positions.read(path, take=1) == []  # killed when the gap was stored
+    assert positions.read(path) == [1, 5, 6]
+    assert positions.gaps() == [(TRUNCATED, len(lines(1, 2, 3)), None)]
+
+
+def test_a_gap_and_the_position_after_it_are_stored_together(tmp_path):
+    """Killed before the commit the gap is found again; after it, it is not told twice."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines(1, 2))
+    with EventStore.open(tmp_path / "store") as store:
+        ingest(JsonlSource([path]), store)
+        path.write_bytes(lines(3))
+        next(JsonlSource([path]).batches(store.position))  # killed before it was stored
+        assert store.incidents() == []
+        for _ in range(2):
+            ingest(JsonlSource([path]), store)
+        (told,) = store.incidents()
+        assert (told.source, told.kind, told.lost_from) == (str(path), TRUNCATED, len(lines(1, 2)))
 
 
 def test_places_in_files_of_one_name_differ(tmp_path):
@@ -289,6 +415,7 @@ def test_what_was_rotated_away_while_we_were_down_is_read_first(tmp_path, caplog
         assert positions.read(path) == [3, 4, 5]
     assert "was rotated" in caplog.text
     assert positions.read(path) == []
+    assert positions.gaps() == []
 
 
 def test_a_rotated_file_is_found_although_it_was_compressed(tmp_path):
@@ -300,6 +427,7 @@ def test_a_rotated_file_is_found_although_it_was_compressed(tmp_path):
     path.unlink()
     path.write_bytes(lines(4))
     assert positions.read(path) == [3, 4]
+    assert positions.gaps() == []
 
 
 def test_following_goes_through_rotation_and_late_writes_to_the_old_file(tmp_path):
@@ -313,8 +441,10 @@ def test_following_goes_through_rotation_and_late_writes_to_the_old_file(tmp_pat
             next(steps, lambda: None)()
 
     with old:
-        seen = Positions().follow(path, until=4, then=then)
+        positions = Positions()
+        seen = positions.follow(path, until=4, then=then)
     assert list(dict.fromkeys(seen)) == [1, 2, 3, 4]
+    assert positions.gaps() == []
 
 
 def test_following_survives_a_copy_and_truncate(tmp_path):
@@ -326,7 +456,9 @@ def test_following_survives_a_copy_and_truncate(tmp_path):
         path.write_bytes(lines(4))
 
     steps = iter([copy_and_truncate])
-    assert Positions().follow(path, until=4, then=lambda seen: seen and next(steps, lambda: None)()) == [1, 2, 3, 4]
+    positions = Positions()
+    assert positions.follow(path, until=4, then=lambda seen: seen and next(steps, lambda: None)()) == [1, 2, 3, 4]
+    assert positions.gaps() == []
 
 
 def test_following_takes_in_new_files_of_a_pattern(tmp_path):
@@ -366,6 +498,9 @@ def test_following_a_process_that_writes_and_rotates_loses_nothing(tmp_path):
             batch_size=100,
             stop=lambda: len(seen) == 3000 or time.monotonic() > deadline,
         )
+        gaps = []
         for batch in source.batches(no_position):
             seen.update(ids(batch.records))
+            gaps += batch.incidents
     assert seen == set(range(3000))
+    assert gaps == []
