@@ -7,7 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Select, select, text
+from sqlmodel import SQLModel
+
+from consumers import tables  # noqa: F401 - fills the metadata
 
 Shape = Literal["unpaired", "sft", "preference"]
 SIGNALS: Mapping[Shape, frozenset[str]] = {
@@ -15,6 +18,12 @@ SIGNALS: Mapping[Shape, frozenset[str]] = {
     "sft": frozenset({"correction"}),
     "preference": frozenset({"correction"}),
 }
+UNKNOWN_RESPONSE = "response unknown"
+
+_event, _feedback, _response, _text = (
+    SQLModel.metadata.tables[name] for name in ("event", "feedback", "response", "text")
+)
+_curated = select(_feedback.c.response_id).where(_feedback.c.purpose == "curation")
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ def read_curation(engine: Engine) -> Curation:
     with engine.connect() as connection:
         return Curation(
             reactions=sorted(_reactions(connection), key=lambda reaction: (reaction.time_us, reaction.key)),
-            answers=_answers(connection),
+            answers=read_answers(connection, _curated),
             rules={
                 (purpose, rule): count
                 for purpose, rule, count in connection.execute(
@@ -80,7 +89,7 @@ def read_curation(engine: Engine) -> Curation:
                     )
                 )
             },
-            forbidden=_forbidden(connection),
+            forbidden=read_forbidden(connection),
         )
 
 
@@ -102,26 +111,37 @@ def refusal(
     if reaction.signal == "rating" and rating_threshold is None:
         return "rating without a threshold"
     if answer is None:
-        return "response unknown"
+        return UNKNOWN_RESPONSE
     return (
-        _prohibition(reaction, answer, forbidden)
+        prohibition(reaction.response_id, reaction.actor, answer, forbidden)
         or _missing_text(reaction, answer, shape)
         or (_missing_value(reaction) if shape == "unpaired" else None)
     )
 
 
-def _prohibition(reaction: Reaction, answer: Answer, forbidden: Forbidden) -> str | None:
-    if answer.user in forbidden.erased or reaction.actor in forbidden.erased:
-        return "user asked for erasure"
-    if (
-        answer.response_id in forbidden.responses
-        or answer.prompt_id in forbidden.prompts
-        or answer.conversation in forbidden.conversations
-        or answer.user in forbidden.users
-    ):
-        return "anchored: held out for measuring"
+def prohibition(response_id: str, actor: str | None, answer: Answer | None, forbidden: Forbidden) -> str | None:
+    """Name the first reason why nothing said about this response may become a label, in any shape; None if it may."""
+    held = held_back(response_id, actor, answer, forbidden)
+    if held or answer is None:
+        return held or UNKNOWN_RESPONSE
     elsewhere = sorted(answer.environments - {"production"})
     return f"response from {elsewhere[0]}" if elsewhere else None
+
+
+def held_back(response_id: str, actor: str | None, answer: Answer | None, forbidden: Forbidden) -> str | None:
+    """Name why what an actor said about a response may leave for no purpose: erased, or anchored. None if it may."""
+    if actor in forbidden.erased or (answer and answer.user in forbidden.erased):
+        return "user asked for erasure"
+    if response_id in forbidden.responses or (
+        answer
+        and (
+            answer.prompt_id in forbidden.prompts
+            or answer.conversation in forbidden.conversations
+            or answer.user in forbidden.users
+        )
+    ):
+        return "anchored: held out for measuring"
+    return None
 
 
 def _missing_text(reaction: Reaction, answer: Answer, shape: Shape) -> str | None:
@@ -170,16 +190,31 @@ def _share(signal: str, value: float | None, low: float | None, high: float | No
     return (value - low) / (high - low)
 
 
-def _answers(connection: Connection) -> dict[str, Answer]:
-    """The first report of each response (by event time), with the environments of all its reports."""
-    rows = connection.execute(
-        text(
-            "SELECT e.time_us, e.source, e.event_id, r.response_id, r.checkpoint, r.prompt_id, r.conversation_id,"
-            " r.user_id, r.environment, t.prompt, t.response"
-            " FROM response r JOIN event e ON e.seq = r.seq LEFT JOIN text t ON t.seq = r.seq"
-            " WHERE r.response_id IN (SELECT response_id FROM feedback WHERE purpose = 'curation')"
+def read_answers(connection: Connection, about: Select[tuple[str]] | Iterable[str]) -> dict[str, Answer]:
+    """The first report of each response (by event time), with the environments of all its reports.
+
+    about: response ids, at most some ten thousand, or the query that selects them.
+    """
+    query = (
+        select(
+            _event.c.time_us,
+            _event.c.source,
+            _event.c.event_id,
+            _response.c.response_id,
+            _response.c.checkpoint,
+            _response.c.prompt_id,
+            _response.c.conversation_id,
+            _response.c.user_id,
+            _response.c.environment,
+            _text.c.prompt,
+            _text.c.response,
         )
+        .select_from(
+            _response.join(_event, _event.c.seq == _response.c.seq).outerjoin(_text, _text.c.seq == _response.c.seq)
+        )
+        .where(_response.c.response_id.in_(about))
     )
+    rows = connection.execute(query)
     answers: dict[str, Answer] = {}
     for row in sorted(rows, key=lambda row: (row.time_us, row.source, row.event_id)):
         before = answers.get(row.response_id)
@@ -197,7 +232,9 @@ def _answers(connection: Connection) -> dict[str, Answer]:
     return answers
 
 
-def _forbidden(connection: Connection) -> Forbidden:
+def read_forbidden(connection: Connection) -> Forbidden:
+    """Everything that must never leave, as of this moment."""
+
     def names(query: str) -> frozenset[str]:
         return frozenset(name for row in connection.execute(text(query)) for name in row if name is not None)
 
