@@ -4,6 +4,7 @@ The store is the log: nothing is published that is not committed, and the positi
 everything up to there. So nothing is lost; after a crash the last window may be published again, under the same ids.
 """
 
+import hashlib
 import logging
 import random
 import time
@@ -129,10 +130,11 @@ class Router:
 
 
 def _export_id(connection: Connection, path: str, now_us: int) -> int:
-    """The row of a topic among the exports; it has no sha256, as it never ends."""
+    """The row of a topic among the exports. A topic never ends, so that the digest is that of its name."""
     found = connection.execute(select(_export.c.id).where(_export.c.path == path)).scalar()
     if found is None:
-        made = connection.execute(insert(_export).values(path=path, sha256="", exported_at_us=now_us))
+        digest = hashlib.sha256(path.encode()).hexdigest()
+        made = connection.execute(insert(_export).values(path=path, sha256=digest, exported_at_us=now_us))
         found = made.inserted_primary_key[0] if made.inserted_primary_key else None
     assert isinstance(found, int)
     return found
