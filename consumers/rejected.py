@@ -14,19 +14,21 @@ _table = SQLModel.metadata.tables["rejected"]
 
 
 class ReplayRefused(Exception):  # noqa: N818 - a noun of the domain
-    """Only the first bytes of the event were kept, so it cannot be tried again without corrected ones."""
+    """Only the first bytes of the event were kept, so it cannot be tried again without corrected ones; or it spoke of
+    a person who was erased, and cannot be tried again at all."""
 
     def __init__(self, event: "RejectedEvent") -> None:
-        super().__init__(
-            f"rejected event {event.id} had {event.raw_size} bytes and only {len(event.raw)} were kept: give its bytes"
-        )
+        why = f"had {event.raw_size} bytes and only {len(event.raw)} were kept: give its bytes"
+        if event.status == "erased":
+            why = "was erased with the person it spoke of: it cannot be tried again"
+        super().__init__(f"rejected event {event.id} {why}")
 
 
 @dataclass(frozen=True)
 class RejectedEvent:
     """An event that could not be accepted. Times are microseconds since 1970-01-01 UTC.
 
-    raw: its first bytes; raw_size: how many it had. status: "open" or "replayed".
+    raw: its first bytes; raw_size: how many it had. status: "open", "replayed" or "erased".
     """
 
     id: int
@@ -64,7 +66,7 @@ def replay_rejected(connection: Connection, rejected_id: int, raw: bytes | None,
     event = read_rejected_one(connection, rejected_id)
     if event.status == "replayed":
         return Appended()
-    if raw is None and event.raw_size > len(event.raw):
+    if event.status == "erased" or (raw is None and event.raw_size > len(event.raw)):
         raise ReplayRefused(event)
     content = event.raw if raw is None else raw
     outcome = parse_record(Record(content, event.position, len(content)))

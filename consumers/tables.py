@@ -199,7 +199,7 @@ class RejectedRow(SQLModel, table=True):
     raw: bytes = Field(sa_type=LargeBinary)
     raw_size: int = Field(sa_type=BigInteger)  # bytes before the raw copy was bounded
     received_at_us: int = Field(sa_type=BigInteger)
-    status: str = "open"  # open | replayed
+    status: str = "open"  # open | replayed | erased
     replayed_at_us: int | None = Field(default=None, sa_type=BigInteger)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Engine, text
 
+from consumers.users import LOTS, user_lot
 from monitor.settings import Settings
 
 DAY_US = 86_400_000_000
@@ -118,7 +119,7 @@ def load_items(
         "outcome",
         "unscoreable",
     ]
-    ordered = items[columns].sort_values(["day", "time_us", "unit", "checkpoint"], ignore_index=True, kind="stable")
+    ordered = items[columns].sort_values(["day", "time_us", "response_id"], ignore_index=True, kind="stable")
     return Items(ordered, counts, revision, since)
 
 
@@ -188,9 +189,10 @@ def _subjects(responses: pd.DataFrame, key: str, unit: str, horizon: int) -> pd.
 
 def _user_offset(users: pd.Series, horizon: int) -> "pd.Series[int]":
     """Each user's windows start on a day of their own, so that not all mature at once."""
-    hashed = pd.util.hash_pandas_object(users.astype(object), index=False).to_numpy()
+    codes, distinct = pd.factorize(users.astype(object))
+    lots = np.fromiter((user_lot(user) for user in distinct), np.int64, len(distinct))
     days = max(horizon // DAY_US, 1)
-    return pd.Series((hashed % np.uint64(days)).astype("int64") * DAY_US, index=users.index)
+    return pd.Series((lots * days // LOTS)[codes] * DAY_US, index=users.index)
 
 
 def _user_window(users: pd.Series, times: pd.Series, horizon: int) -> "pd.Series[int]":

@@ -40,8 +40,8 @@ class Part:
     """The items of one slice: all production traffic, one cohort, or one of several arms serving at once.
 
     Arrays of shape (items,): reward and outcome in 0..1 (NaN unknown), expected = m_g(reward), mean_outcome and
-    mean_reward of the item's cohort, unit (a hash of its name: the same in every snapshot), user and cohort codes, cell
-    (the fitted value behind `expected`), day of maturity, role.
+    mean_reward of the item's cohort, unit (a hash of an answer's id: the same in every snapshot, and after its user was
+    erased), user and cohort codes, cell (the fitted value behind `expected`), day of maturity, role.
     """
 
     slice: Slice
@@ -141,6 +141,12 @@ def unit_means(unit: Codes, day: Codes, values: Array, mine: NDArray[np.bool_]) 
     return units, last, np.bincount(index, values[keep]) / np.bincount(index)
 
 
+def _unit_codes(frame: pd.DataFrame) -> Codes:
+    """A number a unit: the smallest hash of its answers' ids."""
+    hashed = pd.util.hash_pandas_object(frame["response_id"].astype(object), index=False).astype(np.int64)
+    return hashed.groupby(pd.factorize(frame["unit"])[0]).transform("min").to_numpy(np.int64)
+
+
 def _places(values: NDArray[np.object_]) -> dict[str, Codes]:
     """Indices of each value, ascending; None is left out. One sort serves hundreds of slices."""
     codes, distinct = pd.factorize(values)
@@ -211,7 +217,7 @@ class Snapshot:
         reward = base.mapped(frame["reward"].to_numpy(float), self.settings.reward.range)
         cohort = base.codes(cohort_labels(frame, self.settings.cohorts))
         expected = base.expects.expected(reward, cohort) if base.expects else np.full(len(frame), np.nan)
-        unit = pd.util.hash_pandas_object(frame["unit"].astype(object), index=False).to_numpy().astype(np.int64)
+        unit = _unit_codes(frame)
         user = pd.factorize(frame["user"].astype(object).where(frame["user"].notna(), frame["unit"]), sort=False)[0]
         return {
             "reward": reward,

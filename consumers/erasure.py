@@ -1,0 +1,65 @@
+"""How is a person forgotten? Every word goes, every count stays, and the ledger says what is out of reach."""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, func, select
+from sqlmodel import SQLModel
+
+from consumers import tables  # noqa: F401 - fills the metadata
+from consumers.belongings import find_belongings
+from consumers.database import writing
+from consumers.erased_records import empty_conflicts, empty_rejected
+from consumers.erased_words import rename, take_copies, take_quotes, take_texts, texts_of_others
+from consumers.ledger import Erased, add_entry, checkpoints_of, exports_of, last_entry, subject_of
+from consumers.mentions import Mentions
+from consumers.store import Clock, EventStore, utc_now
+from consumers.users import is_stand_in, stand_in
+
+Also = Callable[[Connection], object]
+"""What else is to be done in the transaction of an erasure, when the texts are gone already."""
+
+_erasure = SQLModel.metadata.tables["erasure"]
+
+
+def erase_user(store: EventStore, user: str, also: Sequence[Also] = (), *, clock: Clock = utc_now) -> Erased:
+    """Remove every word of a user and put a random name in the place of the user's, in one transaction.
+
+    Identities of events, numbers and counts stay, so that reading the same events again brings nothing back and no
+    statistic changes. Events of the user that come later are new. Bytes of what was removed are still in the files of
+    the database until `consumers.wipe.wipe`.
+    Returns the new entry of the ledger, or the last one of this user if there was nothing left to erase.
+    """
+    with writing(store.engine) as connection:
+        entry, has_changed = _erase(connection, user, round(clock().timestamp() * 1e6))
+        for act in also:
+            act(connection)
+        last = last_entry(connection, entry.subject)
+        if last is not None and not has_changed:
+            return last
+        add_entry(connection, entry)
+        return entry
+
+
+def requested_erasures(store: EventStore) -> list[str]:
+    """Users whose erasure an event asks for and who still have their names, the longest waiting first."""
+    query = select(_erasure.c.user_id).group_by(_erasure.c.user_id).order_by(func.min(_erasure.c.time_us))
+    with store.engine.connect() as connection:
+        return [user for user in connection.execute(query).scalars() if not is_stand_in(user)]
+
+
+def _erase(connection: Connection, user: str, now_us: int) -> tuple[Erased, bool]:
+    """The entry for the ledger, and whether any row changed."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")
+    theirs = find_belongings(connection, user)
+    texts, said = take_texts(connection, theirs)
+    names = {user, *theirs.responses, *theirs.conversations}
+    mentions = Mentions(names, said, texts_of_others(connection, theirs.events))
+    texts += take_copies(connection, said) + take_quotes(connection, mentions.quoted_in)
+    rejected = empty_rejected(connection, mentions)
+    conflicts = empty_conflicts(connection, theirs.events, mentions)
+    renamed = rename(connection, user, stand_in(user))
+    exports = exports_of(connection, theirs.events)
+    checkpoints = checkpoints_of(connection, exports)
+    entry = Erased(subject_of(user), now_us, texts, rejected, conflicts, exports, checkpoints)
+    return entry, bool(texts or rejected or conflicts or renamed)
