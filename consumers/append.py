@@ -1,104 +1,109 @@
 """How does a batch get into the tables? Inside a transaction of the caller's, first event of an identity wins."""
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, func, insert, select, text, tuple_
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Connection, Table, func, select, text, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
 
-from consumers import tables  # noqa: F401 - fills the metadata
-from consumers.canonical import canonical_json
+from consumers import append_postgres, append_sqlite
+from consumers.batch_rows import own_rows
 from consumers.claims import check_claim
+from consumers.database import take_turn
+from consumers.emptied import content_mark, emptied_events, holds
 from consumers.files import Position
 from consumers.incidents import add_incident
 from consumers.intake import Appended, Arrival, Intake
-from consumers.rows import KINDS, NO_WORDS, Row
+from consumers.rows import Row
 from consumers.sources import Refusal
 
 RAW_BYTES = 1 << 16  # how much is kept of a record that was rejected or in conflict
 _LOOKUP = 400  # identities in one query
 
-_event = SQLModel.metadata.tables["event"]
-_rejected = SQLModel.metadata.tables["rejected"]
+_event, _rejected, _conflict = (SQLModel.metadata.tables[name] for name in ("event", "rejected", "conflict"))
 
-Numbered = Sequence[tuple[int, Arrival]]
+
+class Writer(Protocol):
+    """The fast way into one kind of database: `stage` before the writer's turn, the others after it."""
+
+    def stage(self, connection: Connection, arrivals: Sequence[Arrival]) -> None: ...
+    def insert_identities(self, connection: Connection, first: int, arrivals: Sequence[Arrival]) -> int: ...
+    def insert_rows(self, connection: Connection, table: str, rows: Sequence[Row]) -> None: ...
+
+
+_WRITERS: Mapping[str, Writer] = {"sqlite": append_sqlite, "postgresql": append_postgres}
 
 
 def append_intake(connection: Connection, intake: Intake, received_at_us: int) -> Appended:
     """Write events, rejections, conflicts, incidents and the source's position.
 
+    The transaction may have its turn to write already, or gets it here, when what can be done without it is done.
     Raises ClaimLost and what the database raises.
     """
+    writer = _WRITERS[connection.dialect.name]
+    if intake.arrivals:
+        writer.stage(connection, intake.arrivals)
+    take_turn(connection)
     if intake.claim is not None:
         check_claim(connection, intake.claim)
     for found in intake.incidents:
         add_incident(connection, intake.source, found, received_at_us)
-    accepted, known = _insert_events(connection, intake.arrivals)
-    by_type = _insert_rows(connection, accepted)
+    accepted, known = _insert_events(connection, writer, intake.arrivals)
     conflicts = _insert_conflicts(connection, known, received_at_us)
     for refusal in intake.refusals:
         _insert_rejected(connection, intake.source, refusal, received_at_us)
     if intake.position is not None:
         _save_position(connection, intake.source, intake.position, received_at_us)
-    split = Counter([arrival.purpose for _, arrival in accepted if arrival.purpose is not None])
+    split = Counter([arrival.purpose for arrival in accepted if arrival.purpose is not None])
     return Appended(
         accepted=len(accepted),
         duplicate=len(known) - conflicts,
         conflict=conflicts,
         rejected=len(intake.refusals),
-        by_type=by_type,
+        by_type=Counter([arrival.event.type for arrival in accepted]),
         purposes=_totals((purpose.purpose, count) for purpose, count in split.items()),
         by_rule=_totals((purpose.rule, count) for purpose, count in split.items()),
         rejected_by_reason=Counter(refusal.reason for refusal in intake.refusals),
     )
 
 
-def _insert_events(connection: Connection, arrivals: Sequence[Arrival]) -> tuple[Numbered, Sequence[Arrival]]:
-    """(new events with their sequence numbers, events whose identity was known), each in order of arrival."""
+def _insert_events(
+    connection: Connection, writer: Writer, arrivals: Sequence[Arrival]
+) -> tuple[list[Arrival], list[Arrival]]:
+    """Number and insert events with their rows: (those that were new, those whose identity was known), in order."""
     if not arrivals:
         return [], []
     first = (connection.execute(select(func.max(_event.c.seq))).scalar() or 0) + 1
     numbered = list(enumerate(arrivals, start=first))
-    identities = [(seq, a.event.source, a.event.id, a.event.type, a.event.time_us, a.digest) for seq, a in numbered]
-    if _insert(connection, "event", identities) == len(arrivals):
-        return numbered, []
-    new = set(connection.execute(select(_event.c.seq).where(_event.c.seq >= first)).scalars())
-    return (
-        [(seq, arrival) for seq, arrival in numbered if seq in new],
-        [arrival for seq, arrival in numbered if seq not in new],
-    )
-
-
-def _insert_rows(connection: Connection, accepted: Numbered) -> dict[str, int]:
-    """Insert the typed and text rows of new events; return how many events there were of each type."""
-    rows: dict[str, list[Row]] = {}
-    words: list[Row] = []
-    for seq, arrival in accepted:
-        event = arrival.event
-        kind = KINDS[event.type]
-        rows.setdefault(event.type, []).append(kind.row(seq, event.time_us, event.data, arrival.purpose))
-        said = kind.words(event.data)
-        if said is not None or event.extra is not None:
-            words.append((seq, *(said or NO_WORDS), None if event.extra is None else canonical_json(event.extra)))
-    for type_name, batch in rows.items():
-        _insert(connection, KINDS[type_name].table, batch)
-    _insert(connection, "text", words)
-    return {type_name: len(batch) for type_name, batch in rows.items()}
+    known: list[Arrival] = []
+    if writer.insert_identities(connection, first, arrivals) < len(arrivals):
+        new = set(connection.execute(select(_event.c.seq).where(_event.c.seq >= first)).scalars())
+        known = [arrival for seq, arrival in numbered if seq not in new]
+        numbered = [(seq, arrival) for seq, arrival in numbered if seq in new]
+    for table, rows in own_rows(numbered).items():
+        writer.insert_rows(connection, table, rows)
+    return [arrival for _, arrival in numbered], known
 
 
 def _insert_conflicts(connection: Connection, known: Sequence[Arrival], received_at_us: int) -> int:
     """Keep the events whose content differs from the one stored under their identity; return how many they are."""
     digests = dict(_stored_digests(connection, known))
     others = [arrival for arrival in known if digests[arrival.event.source, arrival.event.id] != arrival.digest]
-    _insert(
-        connection,
-        "conflict",
-        [(None, a.event.source, a.event.id, a.digest, a.raw[:RAW_BYTES], received_at_us) for a in others],
-    )
+    erased = emptied_events(connection, [(arrival.event.source, arrival.event.id) for arrival in others])
+    rows = [
+        {
+            "source": arrival.event.source,
+            "event_id": arrival.event.id,
+            "digest": arrival.digest,
+            "raw": b"" if (arrival.event.source, arrival.event.id) in erased else arrival.raw[:RAW_BYTES],
+            "received_at_us": received_at_us,
+        }
+        for arrival in others
+    ]
+    _insert_new(connection, _conflict, rows)
     return len(others)
 
 
@@ -114,13 +119,28 @@ def _stored_digests(connection: Connection, known: Sequence[Arrival]) -> Iterato
 def _insert_rejected(connection: Connection, source: str, refusal: Refusal, received_at_us: int) -> None:
     """One row per place. Other bytes at a known place (a stream has no memory of its places) get a row of their own."""
     raw = refusal.record.raw[:RAW_BYTES]
-    position = refusal.record.position
-    row = (refusal.reason, refusal.detail, raw, refusal.record.size, received_at_us, "open", None)
-    if not _insert(connection, "rejected", [(None, source, position, *row)]):
-        here = (_rejected.c.source == source) & (_rejected.c.position == position)
-        if connection.execute(select(_rejected.c.raw).where(here)).scalar() != raw:
-            mark = hashlib.blake2b(raw, digest_size=6).hexdigest()
-            _insert(connection, "rejected", [(None, source, f"{position}, content {mark}", *row)])
+    row = {
+        "source": source,
+        "position": refusal.record.position,
+        "reason": refusal.reason,
+        "detail": refusal.detail,
+        "raw": raw,
+        "raw_size": refusal.record.size,
+        "received_at_us": received_at_us,
+        "status": "open",
+    }
+    if not _insert_new(connection, _rejected, [row]):
+        here = (_rejected.c.source == source) & (_rejected.c.position == row["position"])
+        stored, detail = connection.execute(select(_rejected.c.raw, _rejected.c.detail).where(here)).one()
+        if not holds(stored, detail, raw):
+            mark = content_mark(raw)
+            _insert_new(connection, _rejected, [{**row, "position": f"{row['position']}, content {mark}"}])
+
+
+def _insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
+    """Insert rows unless they violate a unique key; return how many went in."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows).rowcount if rows else 0
 
 
 def _save_position(connection: Connection, source: str, position: Position, updated_at_us: int) -> None:
@@ -133,18 +153,8 @@ def _save_position(connection: Connection, source: str, position: Position, upda
     )
 
 
-def _insert(connection: Connection, table: str, rows: list[Row]) -> int:
-    """Insert whole rows unless they violate a unique key; return how many went in."""
-    return connection.exec_driver_sql(_statement(table), rows).rowcount if rows else 0
-
-
 def _totals(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
     totals: Counter[str] = Counter()
     for name, count in counts:
         totals[name] += count
     return dict(totals)
-
-
-@cache
-def _statement(table: str) -> str:
-    return f"{insert(SQLModel.metadata.tables[table]).compile(dialect=sqlite.dialect())} ON CONFLICT DO NOTHING"

@@ -1,17 +1,20 @@
-"""How do we reach the database? One engine, one way to write, numbered migrations."""
+"""How do we reach the database? One engine, one writer at a time, numbered migrations."""
 
-import sqlite3
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.pool import StaticPool
 
-BUSY_SECONDS = 60  # how long a writer waits for another one before it fails with "database is locked"
+from consumers.connections import BUSY_SECONDS, DatabaseUnsuitable, open_postgres, open_sqlite
+
+_WRITERS = 0x7265776172640001  # the advisory lock of whoever writes; any number that nobody else uses
+_IDLE_SECONDS = 15  # a writer that was stopped between two statements holds the others up no longer
+_TAKE_TURN = text(
+    "SELECT set_config('idle_in_transaction_session_timeout', :idle, true), set_config('lock_timeout', :wait, true),"
+    " pg_advisory_xact_lock(:writers)"
+)
 
 Step = Callable[[Connection], None]
 
@@ -26,49 +29,70 @@ class DatabaseTooNew(Exception):  # noqa: N818 - a noun of the domain
 
 
 def open_engine(url_or_path: str | Path) -> Engine:
-    """An engine for a SQLite file (path or sqlite:/// URL), or ":memory:" for a store that ends with the engine.
+    """An engine for a SQLite file (path or sqlite:/// URL), for ":memory:" (a store that ends with the engine), or for
+    a postgresql:// URL.
 
-    Committed means on disk: WAL with synchronous=FULL, so that neither a killed process nor a power cut takes a
-    committed batch back. Readers never wait for the writer; writers wait for each other up to BUSY_SECONDS.
+    Committed means on disk: neither a killed process nor a power cut takes a committed batch back. Readers never wait
+    for the writer; writers wait for each other up to BUSY_SECONDS. Raises DatabaseUnsuitable.
     """
     url = _url(url_or_path)
-    if url.get_backend_name() != "sqlite":
-        return create_engine(url)
-    in_memory = url.database in (None, "", ":memory:")
-    engine = create_engine(url, **({"poolclass": StaticPool} if in_memory else {}))
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        return open_sqlite(url)
+    if backend in ("postgres", "postgresql"):
+        return open_postgres(url)
+    raise DatabaseUnsuitable(f"a store is a SQLite file or a postgresql:// URL, not {backend}://")
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def writing(engine: Engine, *, has_turn: bool = True) -> Iterator[Connection]:
     """One write transaction, committed at the end of the block, rolled back by an exception.
 
-    On SQLite it takes the write lock at once (BEGIN IMMEDIATE): what was read inside is still true when it commits.
+    There is one writer at a time, from its turn to its commit: what it read in between is still true when it commits,
+    and whoever reads rows in the order of `seq` never sees one before a smaller one.
+    has_turn: False leaves it to the block to call `take_turn` before it writes to any shared table. (SQLite gives the
+    turn at once all the same.)
     """
     with engine.connect() as connection:
         connection = connection.execution_options(write_transaction=True)
         with connection.begin():
+            if has_turn:
+                take_turn(connection)
             yield connection
+
+
+def take_turn(connection: Connection, *, wait_seconds: int = BUSY_SECONDS) -> None:
+    """Become the one writer until the transaction ends; nothing happens if we are. wait_seconds: 0 is for ever."""
+    if connection.dialect.name == "postgresql":
+        limits = {"idle": f"{_IDLE_SECONDS}s", "wait": f"{wait_seconds}s"}
+        connection.execute(_TAKE_TURN, {**limits, "writers": _WRITERS})
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One read transaction: all its queries see the database as it was at the first one."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        yield connection
 
 
 def migrate(engine: Engine, chain: str, steps: Sequence[Step]) -> None:
     """Bring the chain's tables to the newest step: each missing step in one transaction, in order.
 
-    Steps are appended and never edited. Of several starters one migrates while the others wait. A killed migration goes
-    on where it stopped. Raises DatabaseTooNew when the database knows more steps than we do.
+    Steps are appended and never edited. Of several starters one migrates while the others wait, however long it takes.
+    A killed migration goes on where it stopped. Raises DatabaseTooNew when the database knows more steps than we do.
     """
     if _applied(engine, chain, len(steps)) == len(steps):
         return
-    with writing(engine) as connection:
+    with _migrating(engine) as connection:
         connection.execute(
             text("CREATE TABLE IF NOT EXISTS migration (chain VARCHAR NOT NULL PRIMARY KEY, number INTEGER NOT NULL)")
         )
         connection.execute(text("INSERT INTO migration VALUES (:chain, 0) ON CONFLICT DO NOTHING"), {"chain": chain})
     for number, step in enumerate(steps, start=1):
-        with writing(engine) as connection:
-            if _number(connection, chain) < number:
+        with _migrating(engine) as connection:
+            if _number(connection, chain, len(steps)) < number:
                 step(connection)
                 connection.execute(
                     text("UPDATE migration SET number = :number WHERE chain = :chain"),
@@ -76,19 +100,25 @@ def migrate(engine: Engine, chain: str, steps: Sequence[Step]) -> None:
                 )
 
 
+@contextmanager
+def _migrating(engine: Engine) -> Iterator[Connection]:
+    with writing(engine, has_turn=False) as connection:
+        take_turn(connection, wait_seconds=0)
+        yield connection
+
+
 def _applied(engine: Engine, chain: str, known: int) -> int:
     """Steps applied so far; read without the write lock, so that opening never waits for a running ingest."""
     with engine.connect() as connection:
         if not engine.dialect.has_table(connection, "migration"):
             return 0
-        number = _number(connection, chain)
-    if number > known:
-        raise DatabaseTooNew(chain, number, known)
-    return number
+        return _number(connection, chain, known)
 
 
-def _number(connection: Connection, chain: str) -> int:
+def _number(connection: Connection, chain: str, known: int) -> int:
     found = connection.execute(text("SELECT number FROM migration WHERE chain = :chain"), {"chain": chain}).scalar()
+    if found is not None and found > known:
+        raise DatabaseTooNew(chain, found, known)
     return found or 0
 
 
@@ -96,29 +126,3 @@ def _url(url_or_path: str | Path) -> URL:
     if isinstance(url_or_path, str) and "://" in url_or_path:
         return make_url(url_or_path)
     return URL.create("sqlite", database=str(url_or_path))
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions begin where SQLAlchemy says so, not before each INSERT
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    _enter_wal(connection)
-
-
-def _enter_wal(connection: Any) -> None:
-    """Switching the journal does not wait for others as other statements do: of two first openers one must retry."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    write = connection.get_execution_options().get("write_transaction")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -13,7 +13,7 @@ from sqlmodel import SQLModel
 from consumers import tables  # noqa: F401 - fills the metadata
 from consumers.append import append_intake
 from consumers.claims import Claim, let_go, note_suspect, take_claim
-from consumers.database import migrate, open_engine, writing
+from consumers.database import migrate, open_engine, reading, writing
 from consumers.files import Position
 from consumers.incidents import Incident, close_incident, read_incidents
 from consumers.intake import Appended, Intake
@@ -31,7 +31,7 @@ def utc_now() -> dt.datetime:
 
 @dataclass(frozen=True)
 class StoreCounts:
-    """Rows in the whole store. `rejected_by_reason` counts open ones; replayed ones are among the events."""
+    """Rows in the whole store. `rejected_by_reason` leaves out replayed ones, which are among the events."""
 
     by_type: Mapping[str, int]
     purposes: Mapping[str, int]
@@ -57,9 +57,9 @@ class EventStore:
 
     @classmethod
     def open(cls, url_or_path: str | Path, *, clock: Clock = utc_now) -> "EventStore":
-        """Open or create the store at a path, a sqlite:/// URL or ":memory:", and migrate it.
+        """Open or create the store at a path, a sqlite:/// or postgresql:// URL or ":memory:", and migrate it.
 
-        Raises DatabaseTooNew if a newer release wrote it.
+        Raises DatabaseTooNew if a newer release wrote it, DatabaseUnsuitable for what cannot hold a store.
         """
         engine = open_engine(url_or_path)
         try:
@@ -87,7 +87,7 @@ class EventStore:
         First wins by (source, id). Appending the same batch again has no effect.
         Raises ClaimLost, with nothing stored, if the batch was read under a claim that somebody else has taken since.
         """
-        with writing(self.engine) as connection:
+        with writing(self.engine, has_turn=False) as connection:
             return append_intake(connection, intake, self._now_us())
 
     def claim(self, source: str) -> Claim:
@@ -125,7 +125,7 @@ class EventStore:
     def rejected(
         self, *, limit: int = 100, reason: str | None = None, status: str | None = "open"
     ) -> list[RejectedEvent]:
-        """The oldest rejected events. status: "open", "replayed" or None for both."""
+        """The oldest rejected events. status: "open", "replayed", "erased" or None for all."""
         with self.engine.connect() as connection:
             return read_rejected(connection, limit, reason, status)
 
@@ -139,7 +139,8 @@ class EventStore:
 
         Accepted, duplicate or in conflict: it is marked replayed. Rejected again: it stays open under the new reason.
         Already replayed: nothing happens, and all counts are 0.
-        Raises KeyError for an unknown id, ReplayRefused when only part of the bytes was kept and none are given.
+        Raises KeyError for an unknown id, ReplayRefused when only part of the bytes was kept and none are given, or
+        when it was erased.
         """
         with writing(self.engine) as connection:
             return replay_rejected(connection, rejected_id, raw, self._now_us())
@@ -147,7 +148,7 @@ class EventStore:
     def counts(self) -> StoreCounts:
         """Count the whole store, at one moment."""
         feedback, rejected, conflict = (SQLModel.metadata.tables[name] for name in ("feedback", "rejected", "conflict"))
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
 
             def count(column: Column[str], *where: ColumnElement[bool]) -> dict[str, int]:
                 query = select(column, func.count()).where(*where).group_by(column).order_by(column)
@@ -163,7 +164,7 @@ class EventStore:
                 purposes=count(feedback.c.purpose),
                 by_rule=count(feedback.c.purpose_rule),
                 conflicts=connection.execute(select(func.count()).select_from(conflict)).scalar_one(),
-                rejected_by_reason=count(rejected.c.reason, rejected.c.status == "open"),
+                rejected_by_reason=count(rejected.c.reason, rejected.c.status != "replayed"),
             )
 
     def _now_us(self) -> int:
