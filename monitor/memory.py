@@ -9,24 +9,35 @@ from monitor.check import Finding
 from monitor.result import Alert
 from monitor.statistics.reference_error import ReferenceError
 
+FORMAT = 2  # of a saved Memory; raise it when baseline, book or series mean something else than before
+
+
+@dataclass(kw_only=True)
+class Kept:
+    """What stays when a look starts from nothing: what was told stays told.
+
+    closed: days before this one have been decided. resets: slice -> days at whose start its evidence was set to nothing
+    by a recorded decision. told: the open episodes as last explained.
+    """
+
+    episodes: dict[EpisodeKey, Episode] = field(default_factory=dict)
+    resets: dict[str, list[int]] = field(default_factory=dict)
+    told: list[Alert] = field(default_factory=list)
+    closed: int = 0
+
 
 @dataclass
-class Memory:
+class Memory(Kept):
     """The frozen baseline, the daily sums and the open episodes.
 
-    closed: days before this one have been decided. last_seq: events up to this one are in the book. resets: slice ->
-    days at whose start its evidence was set to nothing by a recorded decision. fixed: findings that are not sums
-    (censuses, broken checks). told: the open episodes as last explained. settings: digest of what the settings decide.
+    last_seq: events up to this one are in the book. fixed: findings that are not sums (censuses, broken checks).
+    settings: digest of what the settings decide.
     """
 
     baseline: Baseline
     book: SeriesBook
     errors: dict[str, ReferenceError] = field(default_factory=dict)
     arms: tuple[str, ...] = ()
-    episodes: dict[EpisodeKey, Episode] = field(default_factory=dict)
-    resets: dict[str, list[int]] = field(default_factory=dict)
     fixed: list[Finding] = field(default_factory=list)
-    told: list[Alert] = field(default_factory=list)
-    closed: int = 0
     last_seq: int = 0
     settings: str = ""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from consumers.store import EventStore
 from monitor.items import EPOCH
+from monitor.memory import Memory
 from monitor.result import Report
 from monitor.settings import Settings
 from monitor.state import MonitorState
@@ -20,16 +21,16 @@ def tick_store(
     """Tick a store and keep memory, alerts and what is to be sent, in one transaction.
 
     Settings that decide anything are part of the memory: changed ones start the next look from nothing, under a new
-    baseline, and keep the open alerts.
+    baseline, and keep the open alerts. So does a memory that another release saved in a format of its own.
     """
     state, digest = MonitorState(store.engine), settings_digest(settings)
-    memory = state.load(settings.loop)
-    if memory is not None:
-        as_of = max(as_of, EPOCH + dt.timedelta(days=memory.closed))  # a clock set back decides nothing again
-    if memory is None or memory.settings != digest:
-        seen = look(store, settings, as_of, kept=memory)
+    kept = state.load(settings.loop)
+    if kept is not None:
+        as_of = max(as_of, EPOCH + dt.timedelta(days=kept.closed))  # a clock set back decides nothing again
+    if isinstance(kept, Memory) and kept.settings == digest:
+        seen = tick(store, settings, as_of, kept)
     else:
-        seen = tick(store, settings, as_of, memory)
+        seen = look(store, settings, as_of, kept=kept)
     if seen.memory is not None:
         seen.memory.settings = digest
         state.save(settings.loop, seen.memory, seen.since, now, receivers)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,27 +11,35 @@ import msgspec
 import numpy as np
 from sqlalchemy import Connection, Engine, text
 
-from consumers.database import migrate, writing
+from consumers.database import migrate, reading, writing
 from monitor.alerts import OPEN, Crossing, Episode, EpisodeKey
 from monitor.baseline import baseline_from_json
 from monitor.book import FIELDS, SeriesBook, SeriesInfo, SeriesKey
 from monitor.check import Finding
 from monitor.items import microseconds
-from monitor.memory import Memory
+from monitor.memory import FORMAT, Kept, Memory
 from monitor.outbox import enqueue
 from monitor.result import Alert
 from monitor.state_migrations import CHAIN, MIGRATIONS
 from monitor.statistics.reference_error import ReferenceError
 
+log = logging.getLogger(__name__)
+
+FOREIGN = (
+    "loop %r: the last look was saved in format %d, this release reads %d; the next tick looks at everything anew, open"
+    " alerts and decisions stay"
+)
 MEMORY = "SELECT * FROM monitor_memory WHERE loop = :loop"
 DAYS = "SELECT day, cells FROM series_day WHERE loop = :loop AND day >= :first ORDER BY day"
 EPISODES = "SELECT * FROM alert_episode WHERE loop = :loop ORDER BY id"
 SAVE_MEMORY = """
     INSERT INTO monitor_memory
-        (loop, settings, baseline, series, errors, arms, fixed, told, first_day, closed, last_seq)
-    VALUES (:loop, :settings, :baseline, :series, :errors, :arms, :fixed, :told, :first_day, :closed, :last_seq)
-    ON CONFLICT (loop) DO UPDATE SET settings = :settings, baseline = :baseline, series = :series, errors = :errors,
-        arms = :arms, fixed = :fixed, told = :told, first_day = :first_day, closed = :closed, last_seq = :last_seq
+        (loop, format, settings, baseline, series, errors, arms, fixed, told, first_day, closed, last_seq)
+    VALUES
+        (:loop, :format, :settings, :baseline, :series, :errors, :arms, :fixed, :told, :first_day, :closed, :last_seq)
+    ON CONFLICT (loop) DO UPDATE SET format = :format, settings = :settings, baseline = :baseline, series = :series,
+        errors = :errors, arms = :arms, fixed = :fixed, told = :told, first_day = :first_day, closed = :closed,
+        last_seq = :last_seq
 """
 SAVE_DAY = """
     INSERT INTO series_day (loop, day, cells) VALUES (:loop, :day, :cells)
@@ -72,28 +81,38 @@ class MonitorState:
         self.engine = engine
         migrate(engine, CHAIN, MIGRATIONS)
 
-    def load(self, loop: str) -> Memory | None:
-        """What the last look left; None when there was none."""
-        with self.engine.connect() as connection:
+    def load(self, loop: str) -> Kept | None:
+        """What the last look left: a Memory to go on from; None when there was none.
+
+        Less than a Memory if another release saved it in a format of its own: then the next look starts from nothing.
+        """
+        with reading(self.engine) as connection:
             row = connection.execute(text(MEMORY), {"loop": loop}).mappings().first()
             if row is None:
                 return None
-            given = {"loop": loop, "first": row["first_day"]}
-            days = connection.execute(text(DAYS), given).all()
-        stored = self.episodes(loop)
+            stored = _episodes(connection, loop)
+            told_before = Kept(
+                episodes={_key(s.episode): s.episode for s in stored if s.episode.state in OPEN},
+                resets=_resets(stored),
+                closed=row["closed"],
+            )
+            if row["format"] != FORMAT:
+                log.warning(FOREIGN, loop, row["format"], FORMAT)
+                return told_before
+            days = connection.execute(text(DAYS), {"loop": loop, "first": row["first_day"]}).all()
         series = [(SeriesKey(*key), msgspec.convert(info, SeriesInfo)) for key, info in json.loads(row["series"])]
         return Memory(
-            settings=row["settings"],
             baseline=baseline_from_json(row["baseline"]),
             book=_book(row["first_day"], series, [blob for _, blob in days]),
             errors=msgspec.json.decode(row["errors"], type=dict[str, ReferenceError]),
             arms=tuple(json.loads(row["arms"])),
-            episodes={_key(s.episode): s.episode for s in stored if s.episode.state in OPEN},
-            resets=_resets(stored),
             fixed=msgspec.json.decode(row["fixed"], type=list[Finding]),
             told=msgspec.json.decode(row["told"], type=list[Alert]),
-            closed=row["closed"],
             last_seq=row["last_seq"],
+            settings=row["settings"],
+            episodes=told_before.episodes,
+            resets=told_before.resets,
+            closed=told_before.closed,
         )
 
     def save(
@@ -115,23 +134,7 @@ class MonitorState:
     def episodes(self, loop: str) -> list[StoredEpisode]:
         """Every episode of a loop, oldest first."""
         with self.engine.connect() as connection:
-            rows = connection.execute(text(EPISODES), {"loop": loop}).mappings().all()
-        return [
-            StoredEpisode(
-                row["id"],
-                Episode(
-                    row["check_name"],
-                    row["slice_name"],
-                    json.loads(row["slice"]),
-                    tuple(msgspec.json.decode(row["crossings"], type=list[Crossing])),
-                    row["state"],
-                ),
-                row["resolved_day"],
-                row["decision"],
-                row["note"],
-            )
-            for row in rows
-        ]
+            return _episodes(connection, loop)
 
     def resolve(self, loop: str, number: int, decision: str, note: str, now: dt.datetime) -> StoredEpisode:
         """Record a decision: the slice's evidence starts anew from the first day not decided yet.
@@ -148,6 +151,26 @@ class MonitorState:
             told = {"episode": number, "at_us": microseconds(now), "reason": "resolved", "severity": ""}
             connection.execute(text(ADD_TRANSITION), told)
         return found
+
+
+def _episodes(connection: Connection, loop: str) -> list[StoredEpisode]:
+    rows = connection.execute(text(EPISODES), {"loop": loop}).mappings().all()
+    return [
+        StoredEpisode(
+            row["id"],
+            Episode(
+                row["check_name"],
+                row["slice_name"],
+                json.loads(row["slice"]),
+                tuple(msgspec.json.decode(row["crossings"], type=list[Crossing])),
+                row["state"],
+            ),
+            row["resolved_day"],
+            row["decision"],
+            row["note"],
+        )
+        for row in rows
+    ]
 
 
 def _key(episode: Episode) -> EpisodeKey:
@@ -176,6 +199,7 @@ def _save_memory(connection: Connection, loop: str, memory: Memory) -> None:
     series = [(list(key), memory.book.info[key]) for key in memory.book.keys]
     row: dict[str, Any] = {
         "loop": loop,
+        "format": FORMAT,
         "settings": memory.settings,
         "baseline": memory.baseline.to_json(),
         "series": _json(series),

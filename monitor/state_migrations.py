@@ -10,6 +10,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    text,
 )
 
 CHAIN = "monitor"
@@ -80,4 +81,9 @@ def _create_tables(connection: Connection) -> None:
     metadata.create_all(connection, checkfirst=False)
 
 
-MIGRATIONS = (_create_tables,)
+def _number_the_format(connection: Connection) -> None:
+    """What was saved before had no number; it is of format 1."""
+    connection.execute(text("ALTER TABLE monitor_memory ADD COLUMN format INTEGER NOT NULL DEFAULT 1"))
+
+
+MIGRATIONS = (_create_tables, _number_the_format)

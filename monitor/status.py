@@ -8,6 +8,7 @@ from sqlalchemy import text
 from consumers.store import EventStore
 from monitor.alerts import OPEN
 from monitor.items import EPOCH, date_of
+from monitor.memory import Memory
 from monitor.result import plain_json
 from monitor.settings import Settings
 from monitor.state import MonitorState
@@ -36,7 +37,7 @@ def status_of(store: EventStore, settings: Settings, now: dt.datetime) -> dict[s
             "loop": settings.loop,
             "state": "alert" if alerts else "blind" if late or silent else "quiet",
             "decided_until": decided,
-            "reference": memory.baseline.window.checkpoint if memory else None,
+            "reference": memory.baseline.window.checkpoint if isinstance(memory, Memory) else None,
             "alerts": [
                 {"id": s.id, "check": s.episode.check, "severity": s.episode.severity, "slice": s.episode.slice}
                 for s in alerts

@@ -29,7 +29,7 @@ from monitor.conclude import blank_report, conclude
 from monitor.evidence import Path, family_weights, walk
 from monitor.explain import Case, explain, material_harm
 from monitor.items import DAY_US, Items, day_of, load_items, revision_of
-from monitor.memory import Memory
+from monitor.memory import Kept, Memory
 from monitor.result import Alert, Report
 from monitor.runner import census, run_checks
 from monitor.settings import Settings
@@ -67,12 +67,13 @@ class Look:
 
 
 def look(
-    store: EventStore, settings: Settings, as_of: dt.datetime, replayed: bool = False, kept: Memory | None = None
+    store: EventStore, settings: Settings, as_of: dt.datetime, replayed: bool = False, kept: Kept | None = None
 ) -> Look:
     """Look at everything in the store as of a moment, fitting the baseline anew.
 
-    replayed: a finite history, for which the known start is reported too. kept: an earlier memory under other settings
-    or another baseline; what it told stays told, what was resolved stays resolved, days it decided are not told again.
+    replayed: a finite history, for which the known start is reported too. kept: what an earlier look left, under other
+    settings, another baseline or another release; what it told stays told, what was resolved stays resolved, days it
+    decided are not told again.
     """
     newest = latest_seq(store.engine)
     items = load_items(store.engine, settings, as_of)

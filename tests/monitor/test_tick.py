@@ -16,12 +16,15 @@ from hypothesis import settings as budget
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from consumers.database import migrate
 from consumers.store import EventStore
 from monitor import check
 from monitor.check import Verdict, load_checks
+from monitor.memory import Memory
 from monitor.replay import after_last_event, replay
 from monitor.result import Report
 from monitor.state import MonitorState
+from monitor.state_migrations import CHAIN, MIGRATIONS
 from monitor.tick import look
 from tests.monitor.events import (
     DAY,
@@ -215,6 +218,37 @@ def test_changed_settings_start_afresh_and_keep_open_alerts(store: EventStore, b
     assert query(store, "SELECT COUNT(*) FROM outbox") == sent
     again = tick_at(store, plain, before.as_of + 2 * DAY, RECEIVERS)
     assert told(again.alerts) == told(after.alerts)
+
+
+@pytest.mark.parametrize("number", [1, 99])
+def test_a_memory_of_another_release_starts_afresh_and_keeps_what_was_told(
+    store: EventStore, before: Report, number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever that release wrote is not read: neither its baseline nor its daily sums."""
+    sent = query(store, "SELECT COUNT(*) FROM outbox")
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE monitor_memory SET format = :n, baseline = '{}', told = '?'"), {"n": number})
+        connection.execute(text("UPDATE series_day SET cells = :cells"), {"cells": b"short"})
+    after = tick_at(store, TIERS, before.as_of, RECEIVERS)
+    assert f"the last look was saved in format {number}, this release reads 2" in caplog.text
+    assert told(after.alerts) == told(before.alerts)
+    assert shown(after) == shown(before)
+    assert query(store, "SELECT COUNT(*) FROM outbox") == sent
+    caplog.clear()
+    assert told(tick_at(store, TIERS, before.as_of + DAY, RECEIVERS).alerts) == told(before.alerts)
+    assert not caplog.text
+
+
+def test_a_memory_saved_before_formats_had_numbers_starts_afresh(caplog: pytest.LogCaptureFixture) -> None:
+    store = in_memory(loop_events(**HARM))
+    migrate(store.engine, CHAIN, MIGRATIONS[:1])
+    columns = [column for _, column, *_ in query(store, "PRAGMA table_info(monitor_memory)")]
+    row = {name: 0 if name in ("first_day", "closed", "last_seq") else "{}" for name in columns} | {"loop": "loop"}
+    with store.engine.begin() as connection:
+        names = ", ".join(f":{name}" for name in columns)
+        connection.execute(text(f"INSERT INTO monitor_memory VALUES ({names})"), row)
+    assert tick_at(store, TIERS, END).alerts
+    assert "was saved in format 1" in caplog.text
 
 
 def test_resolving_an_alert_sets_its_evidence_to_nothing(store: EventStore, before: Report) -> None:
@@ -449,7 +483,7 @@ def test_nothing_to_compare_with_is_never_green() -> None:
 def test_an_alert_resolved_during_a_tick_is_not_opened_again(store: EventStore, before: Report) -> None:
     state = MonitorState(store.engine)
     memory = state.load("loop")
-    assert memory is not None
+    assert isinstance(memory, Memory)
     for number in [s.id for s in state.episodes("loop")]:
         if state.episodes("loop")[number - 1].episode.state == "firing":
             state.resolve("loop", number, "accepted", "", before.as_of)
