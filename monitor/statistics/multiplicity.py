@@ -1,0 +1,99 @@
+"""How are many answers combined without promising too much?
+
+GO asks that every cohort passes (intersection-union), NO-GO names cohorts (Holm, e-BH), and a decision repeated every
+week keeps its false discoveries rare (e-LOND).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+def all_pass(p_values: Array, alpha: float = 0.05) -> bool:
+    """Whether every null may be rejected at alpha: no correction is needed, since all have to be.
+
+    p_values: shape (nulls,), of "this cohort is harmed by the margin or more"; NaN (missing, failed) never passes.
+    Guarantee: wrong with chance at most alpha if any null is true, under any dependence.
+    Raises ValueError for an empty family, since absence is never a pass, and for values outside [0, 1].
+    Source: Berger 1982, Technometrics 24 (intersection-union tests).
+
+    >>> all_pass(np.array([0.01, 0.04])), all_pass(np.array([0.01, np.nan]))
+    (True, False)
+    """
+    _check_level(alpha)
+    p_values = np.asarray(p_values, dtype=np.float64)
+    if not p_values.size or ((p_values < 0) | (p_values > 1)).any():
+        raise ValueError("need at least one p-value, each in [0, 1] or missing")
+    return bool((p_values <= alpha).all())
+
+
+def holm(p_values: Array, alpha: float = 0.05) -> Flags:
+    """Which nulls are rejected, any of them wrongly with chance at most alpha, under any dependence.
+
+    p_values: shape (nulls,). Returns the same shape; an empty family rejects nothing.
+    Raises ValueError for values that are not in [0, 1].
+    Source: Holm 1979, Scandinavian Journal of Statistics 6.
+
+    >>> holm(np.array([0.01, 0.04, 0.02])).tolist(), holm(np.array([0.01, 0.04, 0.03])).tolist()
+    ([True, True, True], [True, False, False])
+    """
+    _check_level(alpha)
+    p_values = np.asarray(p_values, dtype=np.float64)
+    if not ((p_values >= 0) & (p_values <= 1)).all():
+        raise ValueError("p-values must lie in [0, 1]")
+    order = np.argsort(p_values, kind="stable")
+    passed = p_values[order] <= alpha / np.arange(p_values.size, 0, -1)
+    rejected = np.zeros(p_values.size, bool)
+    rejected[order] = np.logical_and.accumulate(passed)
+    return rejected
+
+
+def e_bh(e_values: Array, alpha: float = 0.05) -> Flags:
+    """Which nulls are rejected with a false discovery rate of at most alpha, under any dependence.
+
+    e_values: shape (nulls,), at least 0, infinity allowed. Rejects the k largest, k the largest with
+    e_(k) >= nulls / (alpha k). Returns the same shape; an empty family rejects nothing.
+    Raises ValueError for values that are negative or not numbers.
+    Source: Wang and Ramdas 2022, JRSS B 84, arXiv:2009.02824 (e-BH).
+
+    >>> e_bh(np.array([70.0, 1.0, 35.0])).tolist()
+    [True, False, True]
+    """
+    _check_level(alpha)
+    e_values = _e_values(e_values)
+    ranked = np.sort(e_values)[::-1]
+    kept = np.flatnonzero(ranked >= e_values.size / (alpha * np.arange(1, e_values.size + 1)))
+    found: Flags = e_values >= ranked[kept[-1]] if kept.size else np.zeros(e_values.size, bool)
+    return found
+
+
+def e_lond(e_values: Array, alpha: float = 0.05) -> Flags:
+    """Which of a sequence of nulls are rejected as they come, false discovery rate at most alpha at any time.
+
+    e_values: shape (times,), in time order, at least 0, infinity allowed; their dependence may be arbitrary. Week t is
+    rejected when e_t >= t (t + 1) / (alpha (rejections so far + 1)). Later values never change earlier answers.
+    Raises ValueError for values that are negative or not numbers.
+    Source: Xu and Ramdas 2024, arXiv:2311.06412 (e-LOND), with shares 1 / (t (t + 1)).
+
+    >>> e_lond(np.array([40.0, 40.0, 60.0, 120.0])).tolist()
+    [True, False, False, False]
+    """
+    _check_level(alpha)
+    rejected: list[bool] = []
+    for week, value in enumerate(_e_values(e_values), start=1):
+        rejected.append(bool(value >= week * (week + 1) / (alpha * (sum(rejected) + 1))))
+    return np.array(rejected, dtype=bool)
+
+
+def _e_values(values: Array) -> Array:
+    values = np.asarray(values, dtype=np.float64)
+    if not (values >= 0).all():
+        raise ValueError("e-values must be numbers of at least 0")
+    return values
+
+
+def _check_level(alpha: float) -> None:
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must lie in (0, 1), got {alpha}")
