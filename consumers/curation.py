@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, Select, select, text
 from sqlmodel import SQLModel
 
 from consumers import tables  # noqa: F401 - fills the metadata
+from consumers.ledger import count_entries
 
 Shape = Literal["unpaired", "sft", "preference"]
 SIGNALS: Mapping[Shape, frozenset[str]] = {
@@ -28,8 +29,12 @@ _curated = select(_feedback.c.response_id).where(_feedback.c.purpose == "curatio
 
 @dataclass(frozen=True)
 class Reaction:
-    """One curation feedback event. `key` orders events of equal time; `score` is its value as a share of its scale."""
+    """One curation feedback event. `key` orders events of equal time; `score` is its value as a share of its scale.
 
+    seq: its number in the store.
+    """
+
+    seq: int
     time_us: int
     key: tuple[str, str]  # source, event id
     response_id: str
@@ -41,8 +46,9 @@ class Reaction:
 
 @dataclass(frozen=True)
 class Answer:
-    """The response a reaction is about, with everything that can forbid its use."""
+    """The response a reaction is about, with everything that can forbid its use. seq: number of its first report."""
 
+    seq: int
     response_id: str
     checkpoint: str
     prompt_id: str | None
@@ -66,8 +72,12 @@ class Forbidden:
 
 @dataclass(frozen=True)
 class Curation:
-    """Everything the export decides on, read from the store. `rules`: feedback events per (purpose, rule)."""
+    """Everything the export decides on, read from the store. `rules`: feedback events per (purpose, rule).
 
+    erasures: how many the ledger held before anything else was read.
+    """
+
+    erasures: int
     reactions: Sequence[Reaction]
     answers: Mapping[str, Answer]
     forbidden: Forbidden
@@ -78,6 +88,7 @@ def read_curation(engine: Engine) -> Curation:
     """Read everything of one moment; prohibitions last, for a database whose readers see later commits."""
     with engine.connect() as connection:
         return Curation(
+            erasures=count_entries(connection),
             reactions=sorted(_reactions(connection), key=lambda reaction: (reaction.time_us, reaction.key)),
             answers=read_answers(connection, _curated),
             rules={
@@ -163,7 +174,7 @@ def _missing_value(reaction: Reaction) -> str | None:
 def _reactions(connection: Connection) -> Iterator[Reaction]:
     rows = connection.execute(
         text(
-            "SELECT e.time_us, e.source, e.event_id, f.response_id, f.signal, f.actor_id,"
+            "SELECT e.seq, e.time_us, e.source, e.event_id, f.response_id, f.signal, f.actor_id,"
             " f.value, f.scale_low, f.scale_high, t.correction"
             " FROM feedback f JOIN event e ON e.seq = f.seq LEFT JOIN text t ON t.seq = f.seq"
             " WHERE f.purpose = 'curation'"
@@ -171,6 +182,7 @@ def _reactions(connection: Connection) -> Iterator[Reaction]:
     )
     for row in rows:
         yield Reaction(
+            seq=row.seq,
             time_us=row.time_us,
             key=(row.source, row.event_id),
             response_id=row.response_id,
@@ -197,6 +209,7 @@ def read_answers(connection: Connection, about: Select[tuple[str]] | Iterable[st
     """
     query = (
         select(
+            _event.c.seq,
             _event.c.time_us,
             _event.c.source,
             _event.c.event_id,
@@ -219,6 +232,7 @@ def read_answers(connection: Connection, about: Select[tuple[str]] | Iterable[st
     for row in sorted(rows, key=lambda row: (row.time_us, row.source, row.event_id)):
         before = answers.get(row.response_id)
         first = before or Answer(
+            seq=row.seq,
             response_id=row.response_id,
             checkpoint=row.checkpoint,
             prompt_id=row.prompt_id,

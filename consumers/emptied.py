@@ -24,7 +24,9 @@ def emptied_events(connection: Connection, identities: Collection[tuple[str, str
     found: set[tuple[str, str]] = set()
     for some in in_chunks(identities):
         query = select(_event.c.source, _event.c.event_id).join(_text, _text.c.seq == _event.c.seq)
-        found.update(connection.execute(query.where(identity.in_(some), not_(has_words()))).tuples())
+        found.update(
+            (source, name) for source, name in connection.execute(query.where(identity.in_(some), not_(has_words())))
+        )
     return found
 
 

@@ -31,10 +31,11 @@ def empty_rejected(connection: Connection, mentions: Mentions) -> int:
 def empty_conflicts(connection: Connection, events: frozenset[int], mentions: Mentions) -> int:
     """Empty the other contents of the user's events, and whatever else mentions the user; how many."""
     same_identity = (_event.c.source == _conflict.c.source) & (_event.c.event_id == _conflict.c.event_id)
-    owners = dict(connection.execute(select(_conflict.c.id, _event.c.seq).join(_event, same_identity)).tuples().all())
+    rows = connection.execute(select(_conflict.c.id, _event.c.seq).join(_event, same_identity))
+    theirs = {number for number, seq in rows if seq in events}
     count = 0
     for row in _kept(connection, _conflict):
-        if owners.get(row.id) in events or mentions.found_in(row.raw):
+        if row.id in theirs or mentions.found_in(row.raw):
             change = update(_conflict).where(_conflict.c.id == row.id).values(raw=b"")
             count += connection.execute(change).rowcount
     return count

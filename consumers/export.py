@@ -13,6 +13,8 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet  # type: ignore[import-untyped]
 
 from consumers.curation import Answer, Curation, Reaction, Shape, latest, read_curation, refusal
+from consumers.database import writing
+from consumers.ledger import add_export, count_entries
 from consumers.store import EventStore
 
 SCHEMAS = {
@@ -66,17 +68,19 @@ def export_labels(
     shape: "unpaired" prompt, completion, label (thumbs; ratings if there is a threshold); "sft" prompt, completion
     (the correction); "preference" prompt, chosen (the correction), rejected (the response).
     rating_threshold: share of the scale, 0 to 1, from which a rating is a good one.
-    Rows are in order of event time. Raises ExportError for an unknown shape or suffix, a threshold outside 0..1, an
-    absent folder, or a file that exists when not `force`.
+    Rows are in order of event time. The store notes the file and whose words are in it, so that an erasure finds it.
+    Raises ExportError for an unknown shape or suffix, a threshold outside 0..1, an absent folder, a
+    file that exists when not `force`, or somebody erased while the labels were written.
     """
     _refuse(out, shape, rating_threshold, force)
     curation = read_curation(store.engine)
     labels, unused = _decide(curation, shape, rating_threshold)
     partial = out.with_name(f".{out.name}.partial")
     WRITERS[out.suffix](partial, [_row(shape, *label, rating_threshold) for label in labels], SCHEMAS[shape])
+    created_at = now()
     manifest = Manifest(
         file=out.name,
-        created_at=_rfc3339(now()),
+        created_at=_rfc3339(created_at),
         shape=shape,
         rating_threshold=rating_threshold,
         rows=len(labels),
@@ -89,6 +93,11 @@ def export_labels(
         first=_happened(labels[0][0]) if labels else None,
         last=_happened(labels[-1][0]) if labels else None,
     )
+    try:
+        _note(store, out, manifest.sha256, created_at, curation.erasures, labels)
+    except BaseException:
+        partial.unlink()
+        raise
     _publish(partial, out, manifest)
     return manifest
 
@@ -127,6 +136,22 @@ def _decide(
         else:
             unused[str(reason)] += 1
     return labels, +unused
+
+
+def _note(
+    store: EventStore,
+    out: Path,
+    sha256: str,
+    created_at: dt.datetime,
+    erasures: int,
+    labels: Sequence[tuple[Reaction, Answer]],
+) -> None:
+    """Put the file on the list of what has left, unless somebody was erased since its words were read."""
+    events = {one.seq for label in labels for one in label}
+    with writing(store.engine) as connection:
+        if count_entries(connection) != erasures:
+            raise ExportError(f"{out}: not written: somebody was erased in the meantime; export again")
+        add_export(connection, str(out.resolve()), sha256, round(created_at.timestamp() * 1e6), sorted(events))
 
 
 def _row(shape: Shape, reaction: Reaction, answer: Answer, rating_threshold: float | None) -> Row:

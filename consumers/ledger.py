@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select
 from sqlmodel import SQLModel
 
 from consumers import tables  # noqa: F401 - fills the metadata
@@ -51,6 +51,19 @@ def last_entry(connection: Connection, subject: str) -> Erased | None:
     query = select(_erased).where(_erased.c.subject == subject).order_by(_erased.c.id.desc()).limit(1)
     row = connection.execute(query).mappings().first()
     return None if row is None else _from_row(row)
+
+
+def count_entries(connection: Connection) -> int:
+    """How many erasures there were."""
+    return connection.execute(select(func.count()).select_from(_erased)).scalar_one()
+
+
+def add_export(connection: Connection, path: str, sha256: str, exported_at_us: int, events: Iterable[int]) -> None:
+    """Note, before it leaves, a file and the numbers of the events whose words it holds."""
+    row = {"path": path, "sha256": sha256, "exported_at_us": exported_at_us}
+    number = connection.execute(insert(_export).values(row).returning(_export.c.id)).scalar_one()
+    for some in in_chunks(events):
+        connection.execute(insert(_exported), [{"export_id": number, "seq": seq} for seq in some])
 
 
 def exports_of(connection: Connection, events: Iterable[int]) -> list[dict[str, str]]:
