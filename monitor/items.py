@@ -48,10 +48,11 @@ KEYS = """
     FROM outcome WHERE metric = :metric AND time_us < :until
 """
 REVISIONS = """
-    SELECT COALESCE(s.revision, '') AS revision FROM score AS s JOIN response AS r ON r.response_id = s.response_id
-    WHERE s.scorer = :name AND s.time_us < :until AND r.environment = 'production'
-      AND r.time_us >= :start AND r.time_us < :end AND (:checkpoint IS NULL OR r.checkpoint = :checkpoint)
-    GROUP BY 1 ORDER BY COUNT(*) DESC, 1 LIMIT 1
+    SELECT COALESCE(s.revision, '') AS revision, COUNT(*) FROM score AS s
+    JOIN response AS r ON r.response_id = s.response_id
+    WHERE s.scorer = :name AND s.time_us < :until AND r.environment = 'production' AND r.time_us >= :start
+      AND r.time_us < :end AND (CAST(:checkpoint AS VARCHAR) IS NULL OR r.checkpoint = :checkpoint)
+    GROUP BY 1
 """
 
 
@@ -130,8 +131,8 @@ def revision_of(
     given = {"name": settings.reward.scorer, "until": day_of(as_of) * DAY_US}
     given |= {"checkpoint": checkpoint, "start": start_us, "end": end_us}
     with engine.connect() as connection:
-        found = connection.execute(text(REVISIONS), given).scalar()
-    return None if found is None else str(found)
+        scored = connection.execute(text(REVISIONS), given).all()
+    return min(scored, key=lambda row: (-row[1], row[0]), default=(None,))[0]
 
 
 class _Query:

@@ -39,18 +39,19 @@ from monitor.statistics.reference_error import MIX_DAYS
 
 ARM_DAYS = 3  # two checkpoints serve at once when they share at least so many days
 ARM_SHARE = 0.1
+# Names are put in order here and not by the databases, whose collations differ.
 FIRST_CHECKPOINT = """
-    SELECT checkpoint FROM checkpoint
-    WHERE checkpoint IN (SELECT DISTINCT checkpoint FROM response WHERE environment = 'production')
-    ORDER BY CASE WHEN position IS NULL THEN 1 ELSE 0 END, position, time_us, checkpoint LIMIT 1
+    SELECT position, time_us, checkpoint FROM checkpoint
+    WHERE checkpoint IN (SELECT checkpoint FROM response WHERE environment = 'production')
 """
 FIRST_SERVED = """
-    SELECT checkpoint FROM response WHERE environment = 'production' ORDER BY time_us, checkpoint LIMIT 1
+    SELECT checkpoint FROM response WHERE environment = 'production'
+      AND time_us = (SELECT MIN(time_us) FROM response WHERE environment = 'production')
 """
 SERVED = """
-    SELECT time_us / :day_us AS day, checkpoint, COUNT(*) FROM response
+    SELECT time_us / :day_us AS day, MIN(time_us), checkpoint, COUNT(*) FROM response
     WHERE environment = 'production' AND time_us >= :since AND time_us < :until
-    GROUP BY 1, 2 ORDER BY 1, MIN(time_us), 2
+    GROUP BY 1, 3
 """
 
 
@@ -203,11 +204,10 @@ def _carries(path: Path, key: EpisodeKey) -> bool:
 
 def _first_checkpoint(engine: Engine) -> str | None:
     with engine.connect() as connection:
-        for statement in (FIRST_CHECKPOINT, FIRST_SERVED):
-            found = connection.execute(text(statement)).scalar()
-            if found is not None:
-                return str(found)
-    return None
+        named = connection.execute(text(FIRST_CHECKPOINT)).all()
+        if named:
+            return str(min((position is None, position or 0.0, time_us, name) for position, time_us, name in named)[-1])
+        return min(connection.execute(text(FIRST_SERVED)).scalars(), default=None)
 
 
 def _first_day(items: Items, window: Window, as_of: dt.datetime) -> int:
@@ -220,13 +220,14 @@ def _arms(engine: Engine, window: Window, settings: Settings, as_of: dt.datetime
     """Monitored checkpoints that share days with another checkpoint, in the order in which they began."""
     until = day_of(as_of) * DAY_US - settings.outcome.horizon // dt.timedelta(microseconds=1)
     with engine.connect() as connection:
-        rows = connection.execute(text(SERVED), {"since": window.end_us, "until": until, "day_us": DAY_US}).all()
+        given = {"since": window.end_us, "until": until, "day_us": DAY_US}
+        rows = sorted(tuple(row) for row in connection.execute(text(SERVED), given))
     by_day: dict[int, dict[str, int]] = {}
-    for day, checkpoint, answers in rows:
+    for day, _, checkpoint, answers in rows:
         by_day.setdefault(day, {})[checkpoint] = answers
     shared: Counter[str] = Counter()
     for served in by_day.values():
         together = [name for name, answers in served.items() if answers >= ARM_SHARE * sum(served.values())]
         shared.update(together if len(together) > 1 else ())
-    began = dict.fromkeys(checkpoint for _, checkpoint, _ in rows)
+    began = dict.fromkeys(checkpoint for _, _, checkpoint, _ in rows)
     return tuple(name for name in began if shared[name] >= ARM_DAYS and name != window.checkpoint)
