@@ -1,6 +1,7 @@
 """What do the commands share? Options, the store's place, expected faults, progress, output."""
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -119,6 +120,14 @@ def print_json(value: Any) -> None:
 def say(message: str) -> None:
     """A message for people, on standard error."""
     Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False)
+
+
+def stop_on_signal() -> Callable[[], bool]:
+    """From now on SIGTERM and Ctrl-C only ask to stop; the answer tells whether one did."""
+    asked: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: asked.append(received))
+    return lambda: bool(asked)
 
 
 @contextmanager

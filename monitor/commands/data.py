@@ -1,11 +1,10 @@
 """Commands that move events: validate, ingest, import a table, export labels."""
 
-import signal
 import sys
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -29,6 +28,7 @@ from monitor.commands.common import (
     reading,
     say,
     settings_of,
+    stop_on_signal,
 )
 
 SHOWN = 20
@@ -92,7 +92,7 @@ def ingest(
     ends it after the batch in hand.
     """
     limit = settings_of(settings).limits.event_bytes if settings else EVENT_BYTES
-    stopped = _stop_on_signal() if follow else (lambda: False)
+    stopped = stop_on_signal() if follow else (lambda: False)
     if problems := expand(files)[1]:
         raise SourceError("\n".join(problems))  # before a store is made for nothing
     with open_store(store) as opened, reading(files, quiet) as (read, _):
@@ -156,10 +156,3 @@ def export(
     for name, counts in (("withheld", made.withheld_by_rule), ("not usable", made.unused)):
         for rule, count in counts.items():
             typer.echo(f"  {name}: {count:,} by {rule}")
-
-
-def _stop_on_signal() -> Any:
-    asked: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _frame: asked.append(received))
-    return lambda: bool(asked)
