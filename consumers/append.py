@@ -139,8 +139,11 @@ def _insert_rejected(connection: Connection, source: str, refusal: Refusal, rece
 
 def _insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
     """Insert rows unless they violate a unique key; return how many went in."""
+    if not rows:
+        return 0
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows).rowcount if rows else 0
+    statement = dialect.insert(table).inline().on_conflict_do_nothing()
+    return connection.execute(statement, rows, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def _save_position(connection: Connection, source: str, position: Position, updated_at_us: int) -> None:

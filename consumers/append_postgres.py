@@ -30,7 +30,8 @@ def stage(connection: Connection, arrivals: Sequence[Arrival]) -> None:
 
 def insert_identities(connection: Connection, first: int, arrivals: Sequence[Arrival]) -> int:
     """Number the staged events from `first` and insert those whose identity is new; returns how many they were."""
-    return connection.execute(_merge(), {"first": first}).rowcount
+    options = {"preserve_rowcount": True}
+    return connection.execute(_merge(), {"first": first}, execution_options=options).rowcount
 
 
 def insert_rows(connection: Connection, table: str, rows: Sequence[Row]) -> None:

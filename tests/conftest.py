@@ -1,9 +1,12 @@
 """Servers that tests of several packages share; each is started when the first test asks for it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
+from consumers.store import EventStore
 from tests.broker import broker, own_broker  # noqa: F401 - fixtures
 from tests.postgres import ADMIN_URL, Server, find_binaries, fresh_database
 
@@ -33,3 +36,31 @@ def postgres_url(postgres_admin_url: str) -> Iterator[str]:
     """The URL of a fresh, empty database."""
     with fresh_database(postgres_admin_url) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_admin_url: str) -> Iterator[str]:
+    """The name of a database with an empty store; a copy of it is there sooner than a store is migrated."""
+    with fresh_database(postgres_admin_url) as url:
+        EventStore.open(url).close()
+        yield str(make_url(url).database)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/empty.sqlite"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where an empty store of each kind of database can be opened."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/store.sqlite"
+    else:
+        template = request.getfixturevalue("migrated_postgres")
+        with fresh_database(request.getfixturevalue("postgres_admin_url"), template) as url:
+            yield url
