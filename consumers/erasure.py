@@ -14,6 +14,7 @@ from consumers.ledger import Erased, add_entry, checkpoints_of, exports_of, last
 from consumers.mentions import Mentions
 from consumers.store import Clock, EventStore, utc_now
 from consumers.users import is_stand_in, stand_in
+from consumers.wipe import overwrite_deleted
 
 Also = Callable[[Connection], object]
 """What else is to be done in the transaction of an erasure, when the texts are gone already."""
@@ -49,8 +50,7 @@ def requested_erasures(store: EventStore) -> list[str]:
 
 def _erase(connection: Connection, user: str, now_us: int) -> tuple[Erased, bool]:
     """The entry for the ledger, and whether any row changed."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA secure_delete = ON")
+    overwrite_deleted(connection)
     theirs = find_belongings(connection, user)
     texts, said = take_texts(connection, theirs)
     names = {user, *theirs.responses, *theirs.conversations}

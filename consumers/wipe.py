@@ -3,9 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 WORDY = ("text", "rejected", "conflict", "response", "feedback", "outcome", "preference", "erasure")
+
+
+def overwrite_deleted(connection: Connection) -> None:
+    """On SQLite, have what this connection deletes overwritten with zeros."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")
 
 
 def wipe(engine: Engine, tables: Sequence[str] = WORDY) -> bool:

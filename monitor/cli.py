@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from monitor.commands import alerts, data, demo, rejected, setup, watch
+from monitor.commands import alerts, data, demo, privacy, rejected, setup, watch
 from monitor.commands.common import EXPECTED_FAULTS, exit_code_of
 
 app = typer.Typer(
@@ -33,9 +33,12 @@ for command in (
     data.validate,
     data.ingest,
     data.export,
+    route.route,
     watch.replay,
     watch.tick,
     watch.status,
+    privacy.erase,
+    privacy.retention,
     demo.demo,
 ):
     app.command()(command)

@@ -143,6 +143,13 @@ class LimitSettings(Section):
     event_bytes: int = Field(1 << 20, ge=1024, le=64 << 20)
 
 
+class RetentionSettings(Section):
+    """How long words are kept: of events by when they happened, of rejected and conflicting ones by when they came."""
+
+    texts: Duration = dt.timedelta(days=90)
+    rejected: Duration = dt.timedelta(days=30)
+
+
 class Settings(Section):
     """All of `reward-drift.yaml`. Every key has a default but `outcome.metric`."""
 
@@ -157,6 +164,7 @@ class Settings(Section):
     checks: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     alerts: AlertSettings = AlertSettings()
     limits: LimitSettings = LimitSettings()
+    retention: RetentionSettings = RetentionSettings()
 
 
 def load_settings(path: Path) -> Settings:

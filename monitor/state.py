@@ -19,6 +19,7 @@ from monitor.check import Finding
 from monitor.items import microseconds
 from monitor.memory import FORMAT, Kept, Memory
 from monitor.outbox import enqueue
+from monitor.quotes import drop_quotes
 from monitor.result import Alert
 from monitor.state_migrations import CHAIN, MIGRATIONS
 from monitor.statistics.reference_error import ReferenceError
@@ -129,6 +130,7 @@ class MonitorState:
             _save_days(connection, loop, memory.book, since)
             for episode in memory.episodes.values():
                 _save_episode(connection, loop, episode, memory.told, now, receivers)
+            drop_quotes(connection, since_us=microseconds(now))  # of people who were erased while we looked
         memory.episodes = {key: episode for key, episode in memory.episodes.items() if episode.state in OPEN}
 
     def episodes(self, loop: str) -> list[StoredEpisode]:
