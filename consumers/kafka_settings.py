@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -12,6 +12,15 @@ PASSWORD_VARIABLE = "REWARD_DRIFT_KAFKA_PASSWORD"  # noqa: S105 - its name
 Address = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]  # what Kafka allows for topics and instances
 Text = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+def _refuse(problems: Iterator[str]) -> None:
+    if found := list(problems):
+        raise ValueError("; ".join(found))
+
+
+def _twice(names: tuple[str, ...] | list[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
 
 
 class _Section(BaseModel):
@@ -53,6 +62,19 @@ class SecuritySettings(_Section):
             raise ValueError(f"no password: set {PASSWORD_VARIABLE}, or write it to the file named by password_file")
         return SecretStr(word)
 
+    def options(self) -> dict[str, Any]:
+        """What a client of kafka-python is told. Raises what `password` raises."""
+        password = self.password()
+        return {
+            "security_protocol": self.protocol,
+            "sasl_mechanism": self.mechanism,
+            "sasl_plain_username": self.username,
+            "sasl_plain_password": None if password is None else password.get_secret_value(),
+            "ssl_cafile": None if self.ca_file is None else str(self.ca_file),
+            "ssl_certfile": None if self.cert_file is None else str(self.cert_file),
+            "ssl_keyfile": None if self.key_file is None else str(self.key_file),
+        }
+
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         _refuse(self._misfits())
@@ -80,11 +102,11 @@ class FloodSettings(_Section):
 
 
 class RoutedSettings(_Section):
-    """Topics to which feedback is passed on by purpose; None: not passed on."""
+    """Topics to which `reward-drift route` passes feedback on by purpose; None: not passed on."""
 
-    curation: Name | None = None
-    reward: Name | None = None
-    debugging: Name | None = None
+    curation: Name | None = "feedback.curation"
+    reward: Name | None = "feedback.reward"
+    debugging: Name | None = "feedback.debugging"
 
     @property
     def topics(self) -> list[str]:
@@ -111,6 +133,10 @@ class KafkaSettings(_Section):
     limits: FloodSettings = FloodSettings()
     routed: RoutedSettings = RoutedSettings()
 
+    def connection(self) -> dict[str, Any]:
+        """How any client of kafka-python reaches the brokers. Raises OSError or ValueError if there is no password."""
+        return {"bootstrap_servers": list(self.bootstrap), **self.security.options()}
+
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         _refuse(self._clashes())
@@ -123,12 +149,3 @@ class KafkaSettings(_Section):
             yield f"routed: {topic} is among the topics that are read, so its events would go round in circles"
         for topic in _twice(self.routed.topics):
             yield f"routed: {topic} stands for two purposes, which would mix them again"
-
-
-def _refuse(problems: Iterator[str]) -> None:
-    if found := list(problems):
-        raise ValueError("; ".join(found))
-
-
-def _twice(names: tuple[str, ...] | list[str]) -> list[str]:
-    return sorted({name for name in names if names.count(name) > 1})
