@@ -6,7 +6,7 @@ open until a person closes it with a note; while one of the STOPPING kinds is op
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, and_, insert, select, update
 from sqlmodel import SQLModel
 
 from consumers import tables  # noqa: F401 - fills the metadata
@@ -53,17 +53,17 @@ class Incident:
 
 
 def add_incident(connection: Connection, source: str, found: Found, now_us: int) -> None:
-    """Record it inside the caller's transaction."""
-    connection.execute(
-        insert(_table).values(
-            source=source,
-            kind=found.kind,
-            lost_from=found.lost_from,
-            lost_until=found.lost_until,
-            detail=found.detail,
-            noticed_at_us=now_us,
-        )
-    )
+    """Record it inside the caller's transaction, unless the same is open already: a batch may be stored twice."""
+    what = {
+        "source": source,
+        "kind": found.kind,
+        "lost_from": found.lost_from,
+        "lost_until": found.lost_until,
+        "detail": found.detail,
+    }
+    same = and_(_table.c.closed_at_us.is_(None), *(_table.c[name] == value for name, value in what.items()))
+    if connection.execute(select(_table.c.id).where(same)).first() is None:
+        connection.execute(insert(_table).values(noticed_at_us=now_us, **what))
 
 
 def read_incidents(connection: Connection, *, open_only: bool, source: str | None = None) -> list[Incident]:

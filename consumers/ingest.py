@@ -3,14 +3,32 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from consumers.claims import ClaimLost
+from consumers.claims import Claim, ClaimLost
 from consumers.events import EVENT_BYTES
-from consumers.intake import Appended, parse_batch
+from consumers.files import Position
+from consumers.incidents import Incident
+from consumers.intake import Appended, Intake, parse_batch
 from consumers.sources import Source
-from consumers.store import EventStore
 
 log = logging.getLogger(__name__)
+
+
+class IntakeStore(Protocol):
+    """What reading needs of a store, as `EventStore` defines it: where to go on, whose turn it is, and to store."""
+
+    def append(self, intake: Intake) -> Appended: ...
+
+    def claim(self, source: str) -> Claim: ...
+
+    def suspect(self, claim: Claim, place: str) -> None: ...
+
+    def let_go(self, claim: Claim) -> None: ...
+
+    def position(self, source: str) -> Position | None: ...
+
+    def incidents(self, *, open_only: bool = True, source: str | None = None) -> list[Incident]: ...
 
 
 @dataclass(frozen=True)
@@ -23,7 +41,7 @@ class IngestResult:
 
 def ingest(
     source: Source,
-    store: EventStore,
+    store: IntakeStore,
     *,
     event_bytes: int = EVENT_BYTES,
     progress: Callable[[IngestResult], None] | None = None,
