@@ -55,8 +55,7 @@ class KafkaPublisher:
         except (KafkaError, OSError) as fault:
             self.close()
             topics = ", ".join(sorted({message.topic for message in messages}))
-            cause = f"{type(fault).__name__}: {fault}"
-            raise BrokerUnavailable(f"{topics}: not published: {cause}; `reward-drift doctor` tells more") from fault
+            raise BrokerUnavailable(f"{topics}: not published: {fault}; `reward-drift doctor` tells more") from fault
 
     def close(self) -> None:
         """Close the connection."""

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from monitor.commands import alerts, data, demo, privacy, rejected, setup, watch
+from monitor.commands import alerts, data, demo, privacy, rejected, route, setup, watch
 from monitor.commands.common import EXPECTED_FAULTS, exit_code_of
 
 app = typer.Typer(

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
+from consumers.kafka_settings import KafkaSettings
+
 UNITS_OF_TIME = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 LONGEST_SECONDS = 100 * 366 * 86400
 
@@ -164,6 +166,7 @@ class Settings(Section):
     checks: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     alerts: AlertSettings = AlertSettings()
     limits: LimitSettings = LimitSettings()
+    kafka: KafkaSettings | None = None
     retention: RetentionSettings = RetentionSettings()
 
 

@@ -1,0 +1,32 @@
+"""What does `doctor` say of the brokers in the settings, and what is to be done next?"""
+
+import logging
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from monitor.settings import SettingsError, load_settings
+
+
+def kafka_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows on client, brokers, topics and group; none if the settings cannot be read (their own row tells why)."""
+    try:
+        kafka = load_settings(path).kafka
+    except SettingsError:
+        return []
+    if kafka is None:
+        return [_row("none", "kafka", "none; kafka.bootstrap and kafka.topics in the settings name what to read")]
+    if find_spec("kafka") is None:
+        return [_row("MEND", "kafka", "client not installed; pip install 'reward-drift-monitor[kafka]'")]
+    from consumers.kafka_reach import examine  # needs the extra
+
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it would say is in the rows
+    try:
+        found = examine(kafka.connection(), [*kafka.topics, *kafka.routed.topics], kafka.group)
+        return [_row("ok" if finding.is_good else "MEND", finding.what, finding.told) for finding in found]
+    except (OSError, ValueError) as fault:  # a password that is not there
+        return [_row("MEND", "kafka", str(fault))]
+
+
+def _row(state: str, what: str, told: str) -> dict[str, Any]:
+    return {"state": state, "what": what, "told": told}
