@@ -87,6 +87,23 @@ def test_each_event_arrives_in_exactly_its_topic_under_its_id(
     assert not again.withheld
 
 
+def test_postgresql_gives_the_same_messages_as_sqlite(
+    store: EventStore, tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumers.routing.WINDOW", 50)
+    lines = [
+        *_many(60),
+        line("feedback", id="words", changes={**CURATION, "correction": "Better.", "ours": {"x": [1]}}),
+    ]
+    sent = []
+    with EventStore.open(postgres_url) as other:
+        for one in (store, other):
+            _add(one, tmp_path, lines)
+            sent.append(_route(one)[0].messages)
+
+    assert sent[0] == sent[1]
+
+
 def test_a_topic_tells_what_the_event_said_and_which_rule_decided(
     store: EventStore, tmp_path: Path, broker: Broker
 ) -> None:
