@@ -1,7 +1,7 @@
 """How do a person's words leave the tables of events? Columns are emptied, rows and numbers stay."""
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, true, update
@@ -55,12 +55,12 @@ def take_texts(connection: Connection, theirs: Belongings) -> tuple[int, list[st
     return count, said
 
 
-def take_copies(connection: Connection, said: Collection[str]) -> int:
+def take_copies(connection: Connection, said: Iterable[str]) -> int:
     """Empty sides of preferences that name no response and repeat a text word for word; how many sides."""
-    count = 0
+    count, distinct = 0, sorted(set(said))
     for side, response_id in ((_text.c.a, _preference.c.a_response_id), (_text.c.b, _preference.c.b_response_id)):
         unnamed = select(_preference.c.seq).where(response_id.is_(None))
-        for some in in_chunks(sorted(set(said))):
+        for some in in_chunks(distinct):
             here = side.in_(some) & _text.c.seq.in_(unnamed)
             count += connection.execute(update(_text).where(here).values({side.name: None})).rowcount
     return count
@@ -87,11 +87,12 @@ def take_quotes(connection: Connection, is_quote: Callable[[str], bool]) -> int:
 
 def texts_of_others(connection: Connection, events: frozenset[int]) -> Iterator[str]:
     """Some texts that stand near the user's and are not: they tell what everybody says."""
-    numbers = sorted(events)
+    numbers, seen = sorted(events), set(events)
     for seq in numbers[:: max(len(numbers) // _PLACES, 1)]:
         query = select(_text.c.seq, *_SAID).where(_text.c.seq > seq).order_by(_text.c.seq).limit(_NEIGHBOURS)
         for number, *texts in connection.execute(query):
-            if number not in events:
+            if number not in seen:
+                seen.add(number)
                 yield "\n".join(filter(None, texts))
 
 

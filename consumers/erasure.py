@@ -55,7 +55,7 @@ def _erase(connection: Connection, user: str, now_us: int) -> tuple[Erased, bool
     texts, said = take_texts(connection, theirs)
     names = {user, *theirs.responses, *theirs.conversations}
     mentions = Mentions(names, said, texts_of_others(connection, theirs.events))
-    texts += take_copies(connection, said) + take_quotes(connection, mentions.quoted_in)
+    texts += take_copies(connection, filter(mentions.quoted_in, said)) + take_quotes(connection, mentions.quoted_in)
     rejected = empty_rejected(connection, mentions)
     conflicts = empty_conflicts(connection, theirs.events, mentions)
     renamed = rename(connection, user, stand_in(user))
