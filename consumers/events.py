@@ -59,6 +59,7 @@ __all__ = [
 ]
 
 EVENT_BYTES = 1 << 20  # default limit of one event
+IDENTITY_BYTES = 2600  # of source and id together: what an index of PostgreSQL can hold
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -130,6 +131,7 @@ def parse_event(raw: bytes, *, limit: int = EVENT_BYTES, size: int | None = None
         try:
             envelope = _decode(raw)
             data = envelope.data
+            _check_identity(envelope.source, envelope.id)
             return Event(envelope.source, envelope.id, _NAMES[type(data)], microseconds(envelope.time), data)
         except (msgspec.DecodeError, ValueError, RecursionError):
             pass  # the slow path finds the unknown fields, or the reason
@@ -145,6 +147,7 @@ def _parse_slowly(raw: bytes) -> Event:
     value = canonical_value(value)
     payload_type = _payload_type(value)
     envelope = _convert_envelope(value)
+    _check_identity(envelope.source, envelope.id)
     known, extra = _split_unknown(value["data"], payload_type)
     try:
         data = msgspec.convert(known, payload_type)
@@ -181,6 +184,12 @@ def _convert_envelope(value: dict[str, Any]) -> Envelope:
         return msgspec.convert(known, Envelope)
     except msgspec.ValidationError as fault:
         raise rejected_field(fault, "") from None
+
+
+def _check_identity(source: str, event_id: str) -> None:
+    """Refuse what no index holds; only characters outside of ASCII make 512 of them so long."""
+    if len(source) + len(event_id) > IDENTITY_BYTES // 4 and len((source + event_id).encode()) > IDENTITY_BYTES:
+        raise EventRejected("bad_value", f"id: with its source, more than {IDENTITY_BYTES} bytes in UTF-8")
 
 
 def _split_unknown(data: dict[str, Any], payload: type[Payload]) -> tuple[dict[str, Any], dict[str, Any]]:

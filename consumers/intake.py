@@ -16,17 +16,21 @@ from consumers.sources import Batch, Record, Refusal
 
 
 class Arrival(Struct, frozen=True, gc=False):
-    """A valid event as it goes to the store. purpose: of feedback; None for every other type."""
+    """A valid event as it goes to the store. purpose: of feedback; None for every other type. place: of its record."""
 
     event: Event
     digest: bytes
     purpose: Purpose | None
     raw: bytes
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What one batch brought, ready to be stored together with the source's position after it. Fields as of `Batch`."""
+    """What one batch brought, ready to be stored together with the source's position after it. Fields as of `Batch`.
+
+    refused: which records of the batch the refusals were, counted from 0, rising; what was not read comes after them.
+    """
 
     source: str
     position: Position | None
@@ -34,6 +38,7 @@ class Intake:
     refusals: Sequence[Refusal]
     claim: Claim | None = None
     incidents: Sequence[Found] = ()
+    refused: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -71,20 +76,22 @@ def parse_batch(batch: Batch, limit: int = EVENT_BYTES) -> Intake:
     outcomes = [parse_record(record, limit) for record in batch.records]
     arrivals = [outcome for outcome in outcomes if type(outcome) is Arrival]
     refusals = [outcome for outcome in outcomes if type(outcome) is Refusal]
+    refused = [number for number, outcome in enumerate(outcomes) if type(outcome) is Refusal] if refusals else []
     refusals += batch.unread
-    return Intake(batch.source, batch.position, arrivals, refusals, batch.claim, batch.incidents)
+    refused += range(len(outcomes), len(outcomes) + len(batch.unread))
+    return Intake(batch.source, batch.position, arrivals, refusals, batch.claim, batch.incidents, refused)
 
 
 def parse_record(record: Record, limit: int = EVENT_BYTES) -> Arrival | Refusal:
     """Parse one record and, if it is feedback, decide its purpose. Never raises for what a record holds."""
-    raw, _, size = record
+    raw, place, size = record
     try:
         event = parse_event(raw, limit=limit, size=size)
     except EventRejected as rejection:
         return Refusal(record, rejection.reason, rejection.detail)
     data = event.data
     purpose = classify_purpose(data) if type(data) is Feedback else None
-    return Arrival(event, content_digest(event), purpose, raw)
+    return Arrival(event, content_digest(event), purpose, raw, place)
 
 
 def _sum(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:

@@ -44,15 +44,15 @@ def _checkpoint(seq: int, time_us: int, data: Checkpoint, _purpose: Purpose | No
         seq,
         time_us,
         data.checkpoint,
-        data.order,
+        _signless(data.order),
         data.stage,
-        data.traffic_share,
+        _signless(data.traffic_share),
         data.parent,
         data.base_model,
         data.teacher,
         data.reward_model,
-        data.kl_nats,
-        data.steps,
+        _signless(data.kl_nats),
+        _signless(data.steps),
         data.artifact,
         data.sha256,
         lineage,
@@ -71,7 +71,7 @@ def _response(seq: int, time_us: int, data: Response, _purpose: Purpose | None) 
         _cohort(data.cohort),
         data.environment or "production",
         _length(data.length, data.response),
-        data.latency_ms,
+        _signless(data.latency_ms),
         data.input_tokens,
         data.output_tokens,
     )
@@ -86,9 +86,9 @@ def _feedback(seq: int, time_us: int, data: Feedback, purpose: Purpose | None) -
         time_us,
         data.response_id,
         data.signal,
-        data.value,
-        low,
-        high,
+        _signless(data.value),
+        _signless(low),
+        _signless(high),
         actor.id,
         actor.role or "unknown",
         surface.name,
@@ -106,13 +106,13 @@ def _outcome(seq: int, time_us: int, data: Outcome, _purpose: Purpose | None) ->
         seq,
         time_us,
         data.metric,
-        float(data.value),
+        data.value + 0.0,
         data.response_id,
         data.conversation_id,
         data.user,
         data.method,
         data.anchor_set,
-        data.propensity,
+        _signless(data.propensity),
     )
 
 
@@ -129,7 +129,7 @@ def _score(seq: int, time_us: int, data: Score, _purpose: Purpose | None) -> Row
         scorer.rubric,
         scorer.prompt_sha256,
         scorer.trained_on,
-        data.value,
+        _signless(data.value),
         data.status or "ok",
     )
 
@@ -149,7 +149,7 @@ def _preference(seq: int, time_us: int, data: Preference, _purpose: Purpose | No
         judge.rubric,
         data.choice,
         data.status or "ok",
-        data.probability_a,
+        _signless(data.probability_a),
         data.prompt_id,
         a.response_id,
         a.checkpoint,
@@ -173,9 +173,9 @@ def _evaluation(seq: int, time_us: int, data: Evaluation, _purpose: Purpose | No
         data.suite,
         data.category,
         data.metric,
-        data.value,
+        data.value + 0.0,
         data.n,
-        data.stderr,
+        _signless(data.stderr),
         data.higher_is_better is not False,
         None if data.samples is None else canonical_json(data.samples),
     )
@@ -205,6 +205,11 @@ def _preference_words(data: Preference) -> Row | None:
 
 def _cohort(cohort: dict[str, str] | None) -> str | None:
     return _encode_cohort(cohort).decode() if cohort else None
+
+
+def _signless(number: float | None) -> float | None:
+    """0.0 for -0.0, whose sign one database keeps and the other does not."""
+    return number or (None if number is None else 0.0)
 
 
 def _length(length: int | None, text: str | None) -> int | None:

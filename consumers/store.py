@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,10 +16,11 @@ from consumers.claims import Claim, let_go, note_suspect, take_claim
 from consumers.database import migrate, open_engine, reading, writing
 from consumers.files import Position
 from consumers.incidents import Incident, close_incident, read_incidents
-from consumers.intake import Appended, Intake
+from consumers.intake import Appended, Arrival, Intake
 from consumers.migrations import CHAIN, MIGRATIONS
 from consumers.rejected import RejectedEvent, read_rejected, read_rejected_one, replay_rejected
 from consumers.rows import KINDS
+from consumers.unstorable import keep_aside, refuses_data
 
 Clock = Callable[[], dt.datetime]
 
@@ -85,10 +86,24 @@ class EventStore:
         """Store events, rejections, conflicts, incidents and the source's position in one transaction.
 
         First wins by (source, id). Appending the same batch again has no effect.
+        An event that the database refuses for what it holds is rejected, as not_storable; the others are stored.
         Raises ClaimLost, with nothing stored, if the batch was read under a claim that somebody else has taken since.
         """
+        try:
+            return self._append(intake)
+        except Exception as fault:
+            if not refuses_data(fault):
+                raise
+        return self._append(keep_aside(intake, self._try_to_append))
+
+    def _append(self, intake: Intake) -> Appended:
         with writing(self.engine, has_turn=False) as connection:
             return append_intake(connection, intake, self._now_us())
+
+    def _try_to_append(self, arrivals: Sequence[Arrival]) -> None:
+        with writing(self.engine) as connection:
+            append_intake(connection, Intake("", None, arrivals, []), self._now_us())
+            connection.rollback()
 
     def claim(self, source: str) -> Claim:
         """Take the right to store what this source delivers from whoever has it."""

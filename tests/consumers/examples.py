@@ -122,6 +122,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "data_is_a_list": (line("response", data=[]), "bad_value"),
     "empty_id": (line("response", id=""), "bad_value"),
     "long_id": (line("response", id="x" * 513), "bad_value"),
+    "id_of_too_many_bytes": (line("response", id="\U0001f642" * 512, source="é" * 300), "bad_value"),
     "number_as_id": (line("response", id=7), "bad_value"),
     "type_is_null": (line("response", type=None), "bad_value"),
     "no_offset": (line("response", time="2026-03-02T09:00:00"), "bad_time"),
