@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, func, select
 from sqlmodel import SQLModel
 
 from consumers import tables  # noqa: F401 - fills the metadata
 from consumers.curation import Answer, Forbidden, held_back, prohibition, read_answers, read_forbidden
-from consumers.store import EventStore
 
 CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
 NO_TOPIC = "no topic for this purpose"
@@ -46,21 +45,23 @@ class Window:
     withheld: Counter[str]
 
 
-def read_window(store: EventStore, after: int, topics: Topics, size: int) -> Window:
-    """Read the feedback that becomes publishable with the `size` events after number `after`, and decide on each.
+def has_events(engine: Engine, after: int) -> bool:
+    """Is there an event of any type behind number `after`?"""
+    with engine.connect() as connection:
+        return connection.execute(select(_event.c.seq).where(_event.c.seq > after).limit(1)).scalar() is not None
+
+
+def read_window(connection: Connection, after: int, topics: Topics, size: int) -> Window:
+    """Read the feedback that becomes publishable with the `size` events behind number `after`, and decide on each.
 
     Curation feedback becomes so with the later of its own event and the first event of its response.
     """
-    with store.engine.connect() as connection:
-        until = _end(connection, after, size)
-        rows = [
-            *_feedback_where(connection, _arrived(after, until)),
-            *_feedback_where(connection, _waited(after, until)),
-        ]
-        about = {row["response_id"] for row in rows}
-        answers = read_answers(connection, about)
-        reported = _reported(connection, about, until)
-        forbidden = read_forbidden(connection) if rows else None  # last: what is forbidden by now counts
+    until = _end(connection, after, size)
+    rows = [*_feedback_where(connection, _arrived(after, until)), *_feedback_where(connection, _waited(after, until))]
+    about = {row["response_id"] for row in rows}
+    answers = read_answers(connection, about)
+    reported = _reported(connection, about, until)
+    forbidden = read_forbidden(connection) if rows else None
     messages: list[Message] = []
     withheld: Counter[str] = Counter()
     for row in rows:

@@ -20,7 +20,7 @@ from consumers import tables  # noqa: F401 - fills the metadata
 from consumers.database import writing
 from consumers.intake import Intake
 from consumers.patience import FIRST_SECONDS, LONGEST_SECONDS, is_outage
-from consumers.routed_events import Message, Topics, Window, read_window
+from consumers.routed_events import Message, Topics, Window, has_events, read_window
 from consumers.store import EventStore, utc_now
 
 log = logging.getLogger(__name__)
@@ -101,25 +101,24 @@ class Router:
 
     def step(self) -> bool:
         """Publish the next window; False if there is nothing new."""
-        window = read_window(self._store, self._after, self._topics, WINDOW)  # 1. what came, past the firewall
-        if window.until == self._after:
+        if not has_events(self._store.engine, self._after):
             return False
-        self._note_words(window.messages)  # 2. an erasure must find them, wherever we die
+        with writing(self._store.engine) as connection:  # an erasure comes before both, or finds what has left
+            window = read_window(connection, self._after, self._topics, WINDOW)  # 1. what came, past the firewall
+            self._note_words(connection, window.messages)  # 2. whose words are about to leave
         refused = self._publisher.publish(window.messages)  # 3. the broker holds them
         self._store.append(Intake(self._place, {"seq": window.until}, (), (), self._claim))  # 4. go on behind them
         self._after = window.until
         self._count(window, refused)
         return True
 
-    def _note_words(self, messages: Sequence[Message]) -> None:
-        """Put what carries words on the list of what has left, by topic."""
+    def _note_words(self, connection: Connection, messages: Sequence[Message]) -> None:
         for topic in sorted({message.topic for message in messages if message.has_words}):
-            with writing(self._store.engine) as connection:
-                left = _export_id(connection, f"kafka:{self._cluster}/{topic}", round(utc_now().timestamp() * 1e6))
-                connection.execute(
-                    text("INSERT INTO exported (export_id, seq) VALUES (:left, :seq) ON CONFLICT DO NOTHING"),
-                    [{"left": left, "seq": m.seq} for m in messages if m.has_words and m.topic == topic],
-                )
+            left = _export_id(connection, f"kafka:{self._cluster}/{topic}", round(utc_now().timestamp() * 1e6))
+            connection.execute(
+                text("INSERT INTO exported (export_id, seq) VALUES (:left, :seq) ON CONFLICT DO NOTHING"),
+                [{"left": left, "seq": m.seq} for m in messages if m.has_words and m.topic == topic],
+            )
 
     def _count(self, window: Window, refused: Sequence[Message]) -> None:
         for message in refused:
