@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from monitor.statistics.intervals import ENOUGH_UNITS, ENOUGH_VARIATION
 
 Array = NDArray[np.float64]
 
 STAKES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
-HALVINGS = 40
+HALVINGS = 30
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def tail_reaches(freedom: float, skewness: float, alpha: float) -> tuple[float, 
     >>> [round(reach, 3) for reach in tail_reaches(99, -0.2, 0.05)]
     [1.878, 1.66]
     """
-    quantile = float(stats.t.ppf(1 - alpha, freedom))
+    quantile = float(special.stdtrit(freedom, 1 - alpha))
     shift = skewness * (2 * quantile**2 + 1) / 6
     return quantile + max(-shift, 0.0), quantile + max(shift, 0.0)
 
@@ -118,8 +118,8 @@ def exact_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[fl
     if not (n >= 1 and 0 <= successes <= n):
         raise ValueError(f"need 0 <= successes <= n and n >= 1, got {successes} of {n}")
     tail = (1 - _share(confidence)) / 2
-    low = float(stats.beta.ppf(tail, successes, n - successes + 1)) if successes else 0.0
-    high = float(stats.beta.ppf(1 - tail, successes + 1, n - successes)) if successes < n else 1.0
+    low = float(special.betaincinv(successes, n - successes + 1, tail)) if successes else 0.0
+    high = float(special.betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
     return low, high
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from monitor.statistics.bounded import Bounds
 from monitor.statistics.intervals import ENOUGH_UNITS
@@ -30,8 +30,8 @@ POWER = 0.8
 class MarginTest:
     """The answer, its bounds, and what would settle it if the candidate were truly better by `better`.
 
-    needed: labels for GO with power .8, None if no number would do. power: chance of GO at the labels there are. visible: smallest
-    true harm that would have been called NO-GO with power .8.
+    needed: labels for GO with power .8, None if no number would do. power: chance of GO with the labels there are.
+    visible: smallest true harm that would have been called NO-GO with power .8.
     """
 
     decision: Decision
@@ -120,7 +120,7 @@ def power_at(
     error = _error(n, deviation, correlation, unlabelled)
     if error == 0:
         return float(margin + better > 0)
-    return float(stats.norm.cdf((margin + better) / error - _quantile(1 - alpha)))
+    return float(special.ndtr((margin + better) / error - _quantile(1 - alpha)))
 
 
 def visible_harm(
@@ -151,7 +151,7 @@ def _error(n: int, deviation: float, correlation: float, unlabelled: int) -> flo
 
 
 def _quantile(share: float) -> float:
-    return float(stats.norm.ppf(share))
+    return float(special.ndtri(share))
 
 
 def _checked(margin: float, better: float, alpha: float, power: float) -> None:

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from monitor.statistics.multiplicity import all_pass, e_bh, e_lond, holm
+from tests.benchmarks.interval_table import cohort_gate, false_discoveries
+
+
+def test_one_cohort_at_the_margin_stops_the_gate() -> None:
+    assert cohort_gate(800, at_margin=1) <= 0.05 + 2 * 0.008  # Monte Carlo error .008
+    assert cohort_gate(400, at_margin=0) > 0.85
+
+
+def test_absence_is_never_a_pass() -> None:
+    assert not all_pass(np.array([0.001, np.nan]))
+    with pytest.raises(ValueError, match="at least one"):
+        all_pass(np.array([]))
+
+
+def test_holm_keeps_any_wrong_rejection_rare_under_dependence() -> None:
+    rng = np.random.default_rng(0)
+    shared = rng.random((3000, 1))
+    p_values = np.where(rng.random((3000, 8)) < 0.5, shared, rng.random((3000, 8)))
+    assert np.mean([holm(row).any() for row in p_values]) <= 0.05 + 3 * 0.004
+
+
+def test_holm_rejects_more_than_bonferroni() -> None:
+    assert holm(np.array([0.012, 0.016, 0.02, 0.04])).tolist() == [True, True, True, True]
+    assert holm(np.array([0.02, 0.001, 0.9])).tolist() == [True, True, False]
+    assert holm(np.array([])).tolist() == []
+
+
+def test_false_discoveries_are_rare_under_dependence_and_the_planted_are_found() -> None:
+    found = false_discoveries(1500)
+    assert found["e_bh"] <= 0.05
+    assert found["e_lond"] <= 0.05
+    assert found["e_bh_power"] > 0.4
+    assert found["e_lond_power"] > 0.3
+
+
+def test_e_bh_is_its_definition() -> None:
+    e_values = np.random.default_rng(1).exponential(60.0, (200, 6))
+    for row in e_values:
+        ranked = np.sort(row)[::-1]
+        k = max((k for k in range(1, 7) if ranked[k - 1] >= 6 / (0.05 * k)), default=0)
+        assert e_bh(row).sum() == k
+
+
+def test_e_lond_never_takes_back_an_answer() -> None:
+    e_values = np.random.default_rng(2).exponential(3000.0, 40)
+    whole = e_lond(e_values)
+    assert whole.any()
+    for week in range(40):
+        assert e_lond(e_values[:week]).tolist() == whole[:week].tolist()
+
+
+def test_overwhelming_evidence_is_rejected() -> None:
+    assert e_bh(np.array([np.inf, 0.0])).tolist() == [True, False]
+    assert e_lond(np.array([np.inf, 0.0])).tolist() == [True, False]
+    assert e_bh(np.array([])).tolist() == e_lond(np.array([])).tolist() == []
+
+
+@pytest.mark.parametrize("values", [[np.nan], [-0.1]])
+def test_values_that_are_no_evidence_are_refused(values: list[float]) -> None:
+    for rule in (e_bh, e_lond):
+        with pytest.raises(ValueError, match="e-values"):
+            rule(np.array(values))
+    with pytest.raises(ValueError, match="p-values"):
+        holm(np.array(values))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, np.nan])
+def test_alpha_must_be_a_share(alpha: float) -> None:
+    for rule in (all_pass, holm, e_bh, e_lond):
+        with pytest.raises(ValueError, match="alpha"):
+            rule(np.array([0.5]), alpha)
