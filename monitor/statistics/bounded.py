@@ -70,12 +70,15 @@ def tail_reaches(freedom: float, skewness: float, alpha: float) -> tuple[float, 
 
     freedom: degrees of freedom. skewness: that of the estimate itself (of one unit / sqrt(n)). The second-order
     correction only ever widens: estimated from few rare units, it would else cut the wrong side short.
+    Raises ValueError for less than one degree of freedom, skewness that is not finite, or alpha outside (0, 1).
     Source: Johnson 1978, JASA 73 (modified t tests); Hall 1992, JRSS B 54 (removal of skewness).
 
     >>> [round(reach, 3) for reach in tail_reaches(99, -0.2, 0.05)]
     [1.878, 1.66]
     """
-    quantile = float(special.stdtrit(freedom, 1 - alpha))
+    if not (freedom >= 1 and np.isfinite(skewness)):
+        raise ValueError(f"need one degree of freedom and a finite skewness, got {freedom} and {skewness}")
+    quantile = float(special.stdtrit(freedom, 1 - _share(alpha)))
     shift = skewness * (2 * quantile**2 + 1) / 6
     return quantile + max(-shift, 0.0), quantile + max(shift, 0.0)
 

@@ -31,7 +31,7 @@ class MarginTest:
     """The answer, its bounds, and what would settle it if the candidate were truly better by `better`.
 
     needed: labels for GO with power .8, None if no number would do. power: chance of GO with the labels there are.
-    visible: smallest true harm that would have been called NO-GO with power .8.
+    visible: smallest true harm that would have been called NO-GO with power .8. All three by normal approximation.
     """
 
     decision: Decision

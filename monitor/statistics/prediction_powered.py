@@ -47,7 +47,10 @@ class Estimate:
     surprises: float
 
     def bounds(self, confidence: float = 0.95) -> Bounds:
-        """Equal-tailed t bounds, widened for skewness (see `bounded.tail_reaches`); asymptotic."""
+        """Equal-tailed t bounds, widened for skewness (see `bounded.tail_reaches`); asymptotic.
+
+        Raises ValueError for less than one degree of freedom or a confidence outside (0, 1).
+        """
         down, up = tail_reaches(self.freedom, self.skewness, (1 - confidence) / 2)
         error = float(np.sqrt(self.variance))
         return Bounds(self.value, self.value - down * error, self.value + up * error, self.n, self.effective, "judged")
@@ -88,12 +91,14 @@ def judged_bounds(
     Arguments as of `estimate_mean`; binary: labels can only be 0 or 1. The judges are used with at least 30 labels,
     10 failures or discordant pairs, and residuals that sum to 3 squared: with fewer surprises a judge that errs one way
     misses the truth up to three times too often (tests/benchmarks/results/interval_table.md). Else `mean_bounds`
-    decides, and `method` tells which it was. One label is enough.
+    decides, and `method` tells which it was. One label is enough. Raises ValueError as `mean_bounds` and
+    `estimate_mean` do.
 
     >>> judged_bounds(np.ones(12), np.ones(12), np.ones(500)).method
     'betting'
     """
     classical = mean_bounds(labels, confidence, binary)
+    labels, judged, unlabelled = _checked(labels, judged, unlabelled, least=1)
     if classical.n < ENOUGH_UNITS or np.abs(labels - np.median(labels)).sum() < ENOUGH_EVENTS:
         return classical
     estimate = estimate_mean(labels, judged, unlabelled)
@@ -207,14 +212,21 @@ def _cross_fitted(labels: Array, judged: Array, share: Array, variance: Array) -
     return weights
 
 
-def _checked(labels: Array, judged: Array, unlabelled: Array) -> tuple[Array, Array, Array]:
+def _checked(labels: Array, judged: Array, unlabelled: Array, least: int = 2) -> tuple[Array, Array, Array]:
     """Finite arrays of matching shapes, scores as (items, judges) without the judges that never vary."""
     labels = np.asarray(labels, dtype=np.float64)
     judged, unlabelled = (np.asarray(scores, dtype=np.float64) for scores in (judged, unlabelled))
     judged = judged[:, None] if judged.ndim == 1 else judged
     unlabelled = unlabelled.reshape(-1, judged.shape[1]) if unlabelled.ndim == 1 else unlabelled
-    if labels.ndim != 1 or labels.size < 2 or len(judged) != labels.size or judged.shape[1:] != unlabelled.shape[1:]:
-        raise ValueError(f"need two labels and equal shapes, got {labels.shape}, {judged.shape}, {unlabelled.shape}")
+    if (
+        labels.ndim != 1
+        or labels.size < least
+        or len(judged) != labels.size
+        or judged.shape[1:] != unlabelled.shape[1:]
+    ):
+        raise ValueError(
+            f"need {least} labels and equal shapes, got {labels.shape}, {judged.shape}, {unlabelled.shape}"
+        )
     if not all(np.isfinite(part).all() for part in (labels, judged, unlabelled)):
         raise ValueError("labels and scores must be finite")
     varying = np.ptp(judged, axis=0) > 1e-9 * (1 + np.abs(judged).max(axis=0, initial=0.0))

@@ -67,6 +67,23 @@ def test_unequal_chances_cover_and_remove_the_bias() -> None:
     assert abs(found["bias"]) < 0.005 < 0.03 < abs(found["bare_bias"])
 
 
+def test_the_estimate_is_its_definition() -> None:
+    outcome, judged = three_judges(np.random.default_rng(11), 460)
+    labels, scores, others = outcome[:60], judged[:60], judged[60:]
+    spread = np.cov(judged, rowvar=False)
+    residuals, weights = np.zeros(60), np.zeros((60, 3))
+    for i in range(60):
+        kept = np.arange(60) % 5 != i % 5
+        shared = np.cov(np.column_stack([labels[kept], scores[kept]]), rowvar=False)[0, 1:]
+        weights[i] = np.linalg.solve(spread + 1e-3 * np.diag(np.diag(spread)), shared) / (1 + 60 / 400)
+        residuals[i] = labels[i] - weights[i] @ (scores[i] - others.mean(axis=0))
+    mean_weights = weights.mean(axis=0)
+    found = estimate_mean(labels, scores, others)
+    assert found.value == pytest.approx(residuals.mean())
+    variance = residuals.var(ddof=1) / 60 + mean_weights @ spread @ mean_weights / 400
+    assert found.variance == pytest.approx(variance)
+
+
 def test_equal_chances_give_the_plain_estimate() -> None:
     outcome, judged = three_judges(np.random.default_rng(0), 2200)
     plain = estimate_mean(outcome[:200], judged[:200], judged[200:])
@@ -129,7 +146,7 @@ def test_one_value_for_all_labels_is_bounded_and_finite() -> None:
 def test_one_label_is_enough_for_bounds_and_two_for_an_estimate() -> None:
     assert judged_bounds(np.array([1.0]), np.array([1.0]), np.ones(9)).low < 0
     assert estimate_mean(np.array([1.0, 0.0]), np.ones(2), np.ones(9)).value == 0.5
-    with pytest.raises(ValueError, match="two labels"):
+    with pytest.raises(ValueError, match="2 labels"):
         estimate_mean(np.array([1.0]), np.array([1.0]), np.ones(9))
 
 
@@ -145,10 +162,29 @@ def test_one_label_is_enough_for_bounds_and_two_for_an_estimate() -> None:
     ],
 )
 def test_broken_labels_and_scores_are_refused(labels: np.ndarray, judged: np.ndarray, others: np.ndarray) -> None:
-    with pytest.raises(ValueError, match=r"two labels|finite"):
+    with pytest.raises(ValueError, match=r"labels and equal|finite"):
         estimate_mean(labels, judged, others)
-    with pytest.raises(ValueError, match=r"two labels|finite"):
+    with pytest.raises(ValueError, match=r"labels and equal|finite"):
         weighted_mean(labels, judged, np.ones(labels.shape), others)
+
+
+def test_broken_scores_are_refused_even_where_they_would_not_be_used() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        judged_bounds(np.ones(5), np.full(5, np.nan), np.ones(9))
+    with pytest.raises(ValueError, match="equal shapes"):
+        judged_bounds(np.ones(5), np.ones(4), np.ones(9))
+
+
+def test_one_label_that_outweighs_all_others_has_no_interval() -> None:
+    found = weighted_mean(np.array([1.0, 0.0]), np.ones(2), np.array([1.0, 1e-9]), np.ones(9))
+    with pytest.raises(ValueError, match="degree of freedom"):
+        found.bounds()
+
+
+@pytest.mark.parametrize("confidence", [-1.0, 1.0, np.nan])
+def test_confidence_of_an_estimate_must_be_a_share(confidence: float) -> None:
+    with pytest.raises(ValueError, match=r"\(0, 1\)"):
+        Estimate(0.4, 0.01, 0.0, 29, 30, 30, 8.0).bounds(confidence)
 
 
 @pytest.mark.parametrize("chance", [0.0, -0.1, 1.5, np.nan])
