@@ -10,6 +10,7 @@ from monitor.check import Slice
 
 SEVERITIES = ("ticket", "warning", "page")
 OPEN = ("firing", "acked")
+CENSUS = "census"  # the rule of an alert that stands on a count and not on evidence
 RULE_VERSION = 1  # part of the fingerprint: a changed rule is another alert
 
 
@@ -24,7 +25,7 @@ class Reason(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Crossing:
-    """One severity latched on one day by one rule (restarting or known start)."""
+    """One severity latched on one day by one rule (restarting, known start or census)."""
 
     severity: str
     rule: str
@@ -52,6 +53,12 @@ class Episode:
     def severity(self) -> str:
         """The severest latched threshold."""
         return self.crossings[-1].severity
+
+    @property
+    def since(self) -> int:
+        """The day on which it was first told: evidence crosses at the close of a day, a census during one."""
+        first = self.crossings[0]
+        return first.day if first.rule == CENSUS else first.day + 1
 
     def fingerprint(self, loop: str) -> str:
         """The same for every episode of this rule: loop, check, rule version, slice; never values, times or hosts."""

@@ -1,10 +1,12 @@
 """What is told of a look? Findings, alerts, counts and what a reader must know, in one report."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from consumers.incidents import Incident
 from consumers.store import EventStore, StoreCounts
 from monitor.alerts import OPEN, Episode, EpisodeKey
 from monitor.baseline import Baseline
@@ -12,9 +14,10 @@ from monitor.book import SeriesKey
 from monitor.check import Finding, Interval, Verdict, load_checks
 from monitor.evidence import Path
 from monitor.explain import Case
+from monitor.intake import CHECK, alert_of, gap_notes
 from monitor.items import EPOCH, date_of, day_of
 from monitor.memory import Memory
-from monitor.result import EventCounts, EvidencePath, FeedbackSplit, Reference, Report
+from monitor.result import Alert, EventCounts, EvidencePath, FeedbackSplit, Reference, Report
 from monitor.runner import PRODUCTION_USES, judged
 from monitor.settings import Settings
 from monitor.snapshot import Snapshot, slice_name
@@ -28,6 +31,7 @@ HEADLINE = SeriesKey("reward_outcome_decoupling", "A1", "")  # the series whose 
 def conclude(store: EventStore, case: Case, memory: Memory, complete: bool) -> Report:
     """The report of one look. complete: the snapshot holds every item, so that checkpoints can be summed up."""
     snapshot, settings, counts = case.snapshot, case.snapshot.settings, store.counts()
+    incidents = store.incidents()
     return Report(
         loop=settings.loop,
         as_of=snapshot.as_of,
@@ -38,13 +42,29 @@ def conclude(store: EventStore, case: Case, memory: Memory, complete: bool) -> R
         reference=_reference(memory.baseline),
         events=_event_counts(counts),
         feedback=_feedback(counts),
-        alerts=sorted(memory.told, key=lambda alert: (alert.fired_at, slice_name(alert.slice))),
-        findings=_findings(case, memory),
+        alerts=_alerts([*memory.told, *(alert_of(incident, settings.loop) for incident in incidents)]),
+        findings=_doubted(_findings(case, memory), incidents),
         checkpoints=summaries(snapshot) if complete else [],
         paths=_shown_paths(memory, case.paths),
-        notes=_notes(snapshot, memory),
+        notes=gap_notes(incidents) + _notes(snapshot, memory),
         smallest_visible=_visible_drop(case, memory, HEADLINE) if HEADLINE in case.weights else None,
     )
+
+
+def _alerts(alerts: Iterable[Alert]) -> list[Alert]:
+    return sorted(alerts, key=lambda alert: (alert.fired_at, slice_name(alert.slice)))
+
+
+def _doubted(findings: Iterable[Finding], incidents: Sequence[Incident]) -> list[Finding]:
+    """While records are missing nothing that was built on the rest is a pass; what is shown harmful stays so."""
+    if not incidents:
+        return list(findings)
+    return [
+        replace(finding, verdict=Verdict.INCONCLUSIVE, message=f"{finding.message}; the data have a gap")
+        if finding.verdict is Verdict.PASS and finding.check != CHECK
+        else finding
+        for finding in findings
+    ]
 
 
 def _reference(baseline: Baseline) -> Reference:
@@ -178,7 +198,7 @@ def _notes(snapshot: Snapshot, memory: Memory) -> list[str]:
 
 def blank_report(store: EventStore, settings: Settings, as_of: dt.datetime, missing: str) -> Report:
     """The report while there is nothing to compare with: every check is INCONCLUSIVE, nothing is green."""
-    counts = store.counts()
+    counts, incidents = store.counts(), store.incidents()
     findings = [
         Finding(name, {}, Verdict.INCONCLUSIVE, Interval(), 0.0, 0, f"no data: {missing}")
         for name, item in load_checks().items()
@@ -187,5 +207,6 @@ def blank_report(store: EventStore, settings: Settings, as_of: dt.datetime, miss
     return Report(
         loop=settings.loop, as_of=as_of, reward=settings.reward.label, outcome=settings.outcome.metric,
         unit=settings.unit, thresholds=settings.alerts.days(), reference=None, events=_event_counts(counts),
-        feedback=_feedback(counts), alerts=[], findings=findings, checkpoints=[], paths=[], notes=[missing],
+        feedback=_feedback(counts), alerts=_alerts(alert_of(incident, settings.loop) for incident in incidents),
+        findings=findings, checkpoints=[], paths=[], notes=[*gap_notes(incidents), missing],
     )  # fmt: skip

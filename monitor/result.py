@@ -48,7 +48,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Alert:
-    """One alert of one episode. Effects are shares in [-1, 1]; `effect` is positive when worse."""
+    """One alert of one episode. Effects are shares in [-1, 1]; `effect` is positive when worse.
+
+    evidence: None of an alert that stands on a count (records are missing), where there is nothing to infer.
+    """
 
     fingerprint: str
     check: str
@@ -64,7 +67,7 @@ class Alert:
     outcome_change: Interval
     n: int
     message: str
-    evidence: Evidence
+    evidence: Evidence | None
     examples: Sequence[Example] = ()
     state: str = "firing"
 

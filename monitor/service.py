@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Sequence
 
 from consumers.store import EventStore
+from monitor.incident_alerts import save_incidents
 from monitor.items import EPOCH
 from monitor.memory import Memory
 from monitor.result import Report
@@ -20,10 +21,13 @@ def tick_store(
 ) -> Report:
     """Tick a store and keep memory, alerts and what is to be sent, in one transaction.
 
+    Alerts about the intake come first, in a transaction of their own: they need no reference and no look to succeed.
+
     Settings that decide anything are part of the memory: changed ones start the next look from nothing, under a new
     baseline, and keep the open alerts. So does a memory that another release saved in a format of its own.
     """
     state, digest = MonitorState(store.engine), settings_digest(settings)
+    save_incidents(store.engine, settings.loop, now, receivers)
     kept = state.load(settings.loop)
     if kept is not None:
         as_of = max(as_of, EPOCH + dt.timedelta(days=kept.closed))  # a clock set back decides nothing again

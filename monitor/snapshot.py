@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
+from consumers.incidents import Incident, read_incidents
 from monitor.baseline import COHORT_UNITS, Baseline, cohort_labels, cohort_values
 from monitor.check import Measurement, Slice
 from monitor.items import Items
@@ -33,6 +34,7 @@ PROVENANCE = """
       ON r.response_id = f.response_id
     WHERE f.purpose IN ('curation', 'reward') AND f.time_us < :until
 """
+SOURCES = "SELECT source FROM source_position"
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,14 @@ class Snapshot:
         with self.engine.connect() as connection:
             until = round(self.as_of.timestamp() * 1e6)
             return pd.read_sql_query(text(PROVENANCE), connection, params={"until": until})
+
+    def open_incidents(self) -> Mapping[str, list[Incident]]:
+        """The open incidents of every source that was ever read, by source; they count until a person closes them."""
+        with self.engine.connect() as connection:
+            sources: dict[str, list[Incident]] = {name: [] for name in connection.execute(text(SOURCES)).scalars()}
+            for incident in read_incidents(connection, open_only=True):
+                sources.setdefault(incident.source, []).append(incident)
+        return sources
 
     @cached_property
     def _leans(self) -> Mapping[int, float]:

@@ -4,7 +4,6 @@ import datetime as dt
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -12,13 +11,21 @@ import numpy as np
 from sqlalchemy import Connection, Engine, text
 
 from consumers.database import migrate, reading, writing
-from monitor.alerts import OPEN, Crossing, Episode, EpisodeKey
+from monitor.alerts import OPEN
 from monitor.baseline import baseline_from_json
 from monitor.book import FIELDS, SeriesBook, SeriesInfo, SeriesKey
 from monitor.check import Finding
+from monitor.episodes import (
+    StoredEpisode,
+    add_transition,
+    is_count,
+    key_of,
+    plain_text,
+    read_episodes,
+    save_episode,
+)
 from monitor.items import microseconds
 from monitor.memory import FORMAT, Kept, Memory
-from monitor.outbox import enqueue
 from monitor.quotes import drop_quotes
 from monitor.result import Alert
 from monitor.state_migrations import CHAIN, MIGRATIONS
@@ -32,7 +39,6 @@ FOREIGN = (
 )
 MEMORY = "SELECT * FROM monitor_memory WHERE loop = :loop"
 DAYS = "SELECT day, cells FROM series_day WHERE loop = :loop AND day >= :first ORDER BY day"
-EPISODES = "SELECT * FROM alert_episode WHERE loop = :loop ORDER BY id"
 SAVE_MEMORY = """
     INSERT INTO monitor_memory
         (loop, format, settings, baseline, series, errors, arms, fixed, told, first_day, closed, last_seq)
@@ -46,14 +52,6 @@ SAVE_DAY = """
     INSERT INTO series_day (loop, day, cells) VALUES (:loop, :day, :cells)
     ON CONFLICT (loop, day) DO UPDATE SET cells = :cells
 """
-SAVE_EPISODE = """
-    INSERT INTO alert_episode (loop, fingerprint, check_name, slice_name, slice, crossings, state, opened_us)
-    VALUES (:loop, :fingerprint, :check_name, :slice_name, :slice, :crossings, :state, :now)
-"""
-UPDATE_EPISODE = "UPDATE alert_episode SET crossings = :crossings, state = :state WHERE id = :id"
-ADD_TRANSITION = """
-    INSERT INTO alert_transition (episode, at_us, reason, severity) VALUES (:episode, :at_us, :reason, :severity)
-"""
 RESOLVE = """
     UPDATE alert_episode SET state = 'resolved', resolved_day = :day, decision = :decision, note = :note
     WHERE loop = :loop AND slice_name = :slice_name AND state IN ('firing', 'acked')
@@ -62,17 +60,6 @@ RESOLVE = """
 
 class UnknownAlert(Exception):  # noqa: N818
     """No such alert in this loop."""
-
-
-@dataclass(frozen=True)
-class StoredEpisode:
-    """An episode as kept, with its number and, once resolved, the decision."""
-
-    id: int
-    episode: Episode
-    resolved_day: int | None
-    decision: str | None
-    note: str | None
 
 
 class MonitorState:
@@ -91,9 +78,9 @@ class MonitorState:
             row = connection.execute(text(MEMORY), {"loop": loop}).mappings().first()
             if row is None:
                 return None
-            stored = _episodes(connection, loop)
+            stored = read_episodes(connection, loop)
             told_before = Kept(
-                episodes={_key(s.episode): s.episode for s in stored if s.episode.state in OPEN},
+                episodes={key_of(s.episode): s.episode for s in stored if s.episode.state in OPEN and not is_count(s)},
                 resets=_resets(stored),
                 closed=row["closed"],
             )
@@ -129,14 +116,14 @@ class MonitorState:
             _save_memory(connection, loop, memory)
             _save_days(connection, loop, memory.book, since)
             for episode in memory.episodes.values():
-                _save_episode(connection, loop, episode, memory.told, now, receivers)
+                save_episode(connection, loop, episode, memory.told, now, receivers)
             drop_quotes(connection, since_us=microseconds(now))  # of people who were erased while we looked
         memory.episodes = {key: episode for key, episode in memory.episodes.items() if episode.state in OPEN}
 
     def episodes(self, loop: str) -> list[StoredEpisode]:
         """Every episode of a loop, oldest first."""
         with self.engine.connect() as connection:
-            return _episodes(connection, loop)
+            return read_episodes(connection, loop)
 
     def resolve(self, loop: str, number: int, decision: str, note: str, now: dt.datetime) -> StoredEpisode:
         """Record a decision: the slice's evidence starts anew from the first day not decided yet.
@@ -144,39 +131,19 @@ class MonitorState:
         Raises UnknownAlert if the loop has no open episode of this number.
         """
         found = next((s for s in self.episodes(loop) if s.id == number and s.episode.state in OPEN), None)
+        if found is not None and is_count(found):
+            incident = found.episode.slice["incident"]
+            raise UnknownAlert(
+                f"alert {number} ends with its incident: `reward-drift incidents close {incident} --note ...`"
+            )
         if found is None:
             raise UnknownAlert(f"no open alert {number} in loop {loop!r}; `reward-drift alerts list` names them")
         with writing(self.engine) as connection:
             closed = connection.execute(text(MEMORY), {"loop": loop}).mappings().one()["closed"]
             given = {"loop": loop, "slice_name": found.episode.slice_name, "day": closed}
             connection.execute(text(RESOLVE), {**given, "decision": decision, "note": note})
-            told = {"episode": number, "at_us": microseconds(now), "reason": "resolved", "severity": ""}
-            connection.execute(text(ADD_TRANSITION), told)
+            add_transition(connection, number, "resolved", "", now)
         return found
-
-
-def _episodes(connection: Connection, loop: str) -> list[StoredEpisode]:
-    rows = connection.execute(text(EPISODES), {"loop": loop}).mappings().all()
-    return [
-        StoredEpisode(
-            row["id"],
-            Episode(
-                row["check_name"],
-                row["slice_name"],
-                json.loads(row["slice"]),
-                tuple(msgspec.json.decode(row["crossings"], type=list[Crossing])),
-                row["state"],
-            ),
-            row["resolved_day"],
-            row["decision"],
-            row["note"],
-        )
-        for row in rows
-    ]
-
-
-def _key(episode: Episode) -> EpisodeKey:
-    return EpisodeKey(episode.slice_name, episode.check)
 
 
 def _resets(stored: list[StoredEpisode]) -> dict[str, list[int]]:
@@ -204,20 +171,16 @@ def _save_memory(connection: Connection, loop: str, memory: Memory) -> None:
         "format": FORMAT,
         "settings": memory.settings,
         "baseline": memory.baseline.to_json(),
-        "series": _json(series),
-        "errors": _json(memory.errors),
-        "arms": _json(memory.arms),
-        "fixed": _json(memory.fixed),
-        "told": _json(memory.told),
+        "series": plain_text(series),
+        "errors": plain_text(memory.errors),
+        "arms": plain_text(memory.arms),
+        "fixed": plain_text(memory.fixed),
+        "told": plain_text(memory.told),
         "first_day": memory.book.first_day,
         "closed": memory.closed,
         "last_seq": memory.last_seq,
     }
     connection.execute(text(SAVE_MEMORY), row)
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
 
 
 def _save_days(connection: Connection, loop: str, book: SeriesBook, since: int | None) -> None:
@@ -229,43 +192,3 @@ def _save_days(connection: Connection, loop: str, book: SeriesBook, since: int |
     ]
     if rows:
         connection.execute(text(SAVE_DAY), rows)
-
-
-def _save_episode(
-    connection: Connection,
-    loop: str,
-    episode: Episode,
-    told: Sequence[Alert],
-    now: dt.datetime,
-    receivers: Sequence[str],
-) -> None:
-    """Write the episode if it changed; a new severity is a transition and, in the same transaction, an outbox row."""
-    known = connection.execute(text(EPISODES), {"loop": loop}).mappings().all()
-    mine = [row for row in known if (row["slice_name"], row["check_name"]) == _key(episode)]
-    open_ = next((row for row in mine if row["state"] in OPEN), None)
-    crossings = _json(episode.crossings)
-    if open_ is not None and (open_["crossings"], open_["state"]) == (crossings, episode.state):
-        return
-    if open_ is None and any(json.loads(row["crossings"])[0] == json.loads(crossings)[0] for row in mine):
-        return  # resolved by somebody while we looked
-    given = {"crossings": crossings, "state": episode.state}
-    if open_ is None:
-        fresh = {
-            "loop": loop,
-            "fingerprint": episode.fingerprint(loop),
-            "check_name": episode.check,
-            "slice_name": episode.slice_name,
-            "slice": _json(episode.slice),
-            "now": microseconds(now),
-        }
-        number = connection.execute(text(SAVE_EPISODE + " RETURNING id"), {**fresh, **given}).scalar_one()
-        seen = 0
-    else:
-        number, seen = open_["id"], len(json.loads(open_["crossings"]))
-        connection.execute(text(UPDATE_EPISODE), {"id": number, **given})
-    for crossing in episode.crossings[seen:]:
-        reason = "raised" if crossing is not episode.crossings[0] else "fired"
-        row = {"episode": number, "at_us": microseconds(now), "reason": reason, "severity": crossing.severity}
-        connection.execute(text(ADD_TRANSITION), row)
-        alert = next(a for a in told if (a.fingerprint, a.severity) == (episode.fingerprint(loop), crossing.severity))
-        enqueue(connection, f"{alert.fingerprint}:{number}", alert, receivers, now)

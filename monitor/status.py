@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from consumers.store import EventStore
 from monitor.alerts import OPEN
+from monitor.intake import noticed, told
 from monitor.items import EPOCH, date_of
 from monitor.memory import Memory
 from monitor.result import plain_json
@@ -18,29 +19,41 @@ NEWEST = "SELECT type, MAX(time_us) FROM event GROUP BY type ORDER BY type"
 
 
 def status_of(store: EventStore, settings: Settings, now: dt.datetime) -> dict[str, Any]:
-    """Open alerts, event counts and the age of the newest event of each type, as plain JSON types.
+    """Open alerts and incidents, event counts and the age of the newest event of each type, as plain JSON types.
 
-    state: "alert" with an open alert; else "blind" when for two days nothing was decided or no event happened, so that
-    silence is never taken for health; else "quiet".
+    state: "alert" with an open alert or an open incident of the intake, told already or not; else "blind" when for two
+    days nothing was decided or no event happened, so that silence is never taken for health; else "quiet".
     """
     state = MonitorState(store.engine)
     memory = state.load(settings.loop)
     alerts = [s for s in state.episodes(settings.loop) if s.episode.state in OPEN]
     decided = date_of(memory.closed - 1) if memory and memory.closed else None
-    counts = store.counts()
+    counts, incidents = store.counts(), store.incidents()
     with store.engine.connect() as connection:
         newest = {row[0]: EPOCH + dt.timedelta(microseconds=row[1]) for row in connection.execute(text(NEWEST))}
     late = decided is None or (now.date() - decided).days > BLIND_DAYS
     silent = now - max(newest.values(), default=EPOCH) > dt.timedelta(days=BLIND_DAYS)
-    told: dict[str, Any] = plain_json(
+    state_now: dict[str, Any] = plain_json(
         {
             "loop": settings.loop,
-            "state": "alert" if alerts else "blind" if late or silent else "quiet",
+            "state": "alert" if alerts or incidents else "blind" if late or silent else "quiet",
             "decided_until": decided,
             "reference": memory.baseline.window.checkpoint if isinstance(memory, Memory) else None,
             "alerts": [
                 {"id": s.id, "check": s.episode.check, "severity": s.episode.severity, "slice": s.episode.slice}
                 for s in alerts
+            ],
+            "incidents": [
+                {
+                    "id": one.id,
+                    "source": one.source,
+                    "kind": one.kind,
+                    "lost_from": one.lost_from,
+                    "lost_until": one.lost_until,
+                    "since": noticed(one),
+                    "message": told(one),
+                }
+                for one in incidents
             ],
             "freshness": {
                 name: {"newest": moment, "age_days": round((now - moment) / dt.timedelta(days=1), 2)}
@@ -52,17 +65,26 @@ def status_of(store: EventStore, settings: Settings, now: dt.datetime) -> dict[s
             "conflicts": counts.conflicts,
         }
     )
-    return told
+    return state_now
+
+
+def _troubles(state: dict[str, Any]) -> str:
+    found = {
+        f"{len(state['alerts'])} open alerts; `reward-drift alerts list` shows them": state["alerts"],
+        f"{len(state['incidents'])} open incidents; `reward-drift incidents list` shows them": state["incidents"],
+    }
+    return "; ".join(line for line, some in found.items() if some)
 
 
 def status_text(state: dict[str, Any]) -> str:
     """The same for people."""
     said = {
-        "alert": f"{len(state['alerts'])} open alerts; `reward-drift alerts list` shows them",
+        "alert": _troubles(state),
         "quiet": "no open alert",
         "blind": "BLIND: nothing recent was decided or arrived; do events come, does `reward-drift tick` run daily?",
     }[state["state"]]
     lines = [f"{state['loop']}: {said}", f"decided until {state['decided_until'] or 'never'}"]
+    lines += [f"  the data have a gap: {incident['message']}" for incident in state["incidents"]]
     for name, fresh in state["freshness"].items():
         lines.append(f"  {name:<32} {state['events'][name]:>10,}  newest {fresh['newest']} ({fresh['age_days']} d ago)")
     lines.append("  feedback: " + (", ".join(f"{n:,} {p}" for p, n in state["feedback"].items()) or "none"))

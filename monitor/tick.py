@@ -112,11 +112,12 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
         return look(store, settings, as_of, kept=memory)
     if any(finding.verdict is Verdict.ERROR for finding in memory.fixed):
         since = memory.book.first_day  # a check broke: its series lack the days since then
+    news = since is not None
     start = memory.closed if since is None else min(since, memory.closed)
     first = day_of(as_of) if since is None else start - MIX_DAYS
     items = load_items(store.engine, settings, as_of, first, memory.baseline.revision)
     snapshot = Snapshot(as_of, settings, items, memory.baseline, store.engine, memory.arms, memory.errors)
-    measure(snapshot, memory, max(start, memory.book.first_day), () if since is None else load_checks().values())
+    measure(snapshot, memory, max(start, memory.book.first_day), load_checks().values() if news else _intake_checks())
     memory.told = _of_episodes(memory.told, memory.episodes)
     before = dict(memory.episodes)
     case = follow(snapshot, memory, replayed=False)
@@ -135,14 +136,23 @@ def _moved(engine: Engine, settings: Settings, as_of: dt.datetime, memory: Memor
 
 
 def measure(snapshot: Snapshot, memory: Memory, since: int, checks: Iterable[Check]) -> None:
-    """Steps 3 and 4: run the checks and replace the book's days from `since` on by their sums; without checks, by
-    days on which nothing happened."""
+    """Steps 3 and 4: run the checks and replace the book's days from `since` on by their sums.
+
+    Series of checks that are not run get days on which nothing happened; their findings that are not sums stay.
+    """
     checks = list(checks)
     measured = run_checks(checks, snapshot)
     broken = {finding.check for finding in measured.errors}
     memory.book.write(measured.measurements, material_harm(snapshot), since, day_of(snapshot.as_of), broken)
-    if checks:
-        memory.fixed = measured.errors + [census(name, m) for name, m in measured.measurements if m.exact]
+    ran = {item.name for item in checks}
+    fresh = measured.errors + [census(name, m) for name, m in measured.measurements if m.exact]
+    waiting = load_checks().keys() - ran
+    memory.fixed = [finding for finding in memory.fixed if finding.check in waiting] + fresh
+
+
+def _intake_checks() -> list[Check]:
+    """What is looked at although no event came: the way of the events itself."""
+    return [item for item in load_checks().values() if item.family == "intake"]
 
 
 def follow(snapshot: Snapshot, memory: Memory, replayed: bool) -> Case:

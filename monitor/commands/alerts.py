@@ -18,9 +18,10 @@ from monitor.commands.common import (
     print_json,
     settings_of,
 )
+from monitor.episodes import StoredEpisode
 from monitor.items import date_of
 from monitor.result import plain_json
-from monitor.state import MonitorState, StoredEpisode
+from monitor.state import MonitorState
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -75,7 +76,7 @@ def _plain(stored: StoredEpisode) -> dict[str, Any]:
             "slice": episode.slice,
             "state": episode.state,
             "severity": episode.severity,
-            "since": date_of(episode.crossings[0].day + 1),
+            "since": date_of(episode.since),
             "decision": stored.decision,
             "note": stored.note,
         }

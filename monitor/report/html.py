@@ -88,7 +88,7 @@ def _ranked(counts: Mapping[str, float]) -> list[tuple[str, float]]:
 
 def _charts(report: Report) -> dict[str, dict[str, Markup | None]]:
     """Each chart in the widths the page shows it in; None where there is nothing to draw."""
-    rows, found = page.global_rows(report), page.incidents(report)
+    rows, found = page.global_rows(report), page.inferred_incidents(report)
     names = (report.reward, report.outcome)
     monitored = [row for row in rows if row.role == "monitored"]
     blamed = [incident.alert.checkpoint for incident in found if not incident.alert.slice]

@@ -36,6 +36,11 @@ def incidents(report: Report) -> list[Incident]:
     )
 
 
+def inferred_incidents(report: Report) -> list[Incident]:
+    """Those that stand on evidence; the others are counts of what is missing and have nothing to draw."""
+    return [incident for incident in incidents(report) if incident.alert.evidence is not None]
+
+
 def open_incidents(report: Report) -> list[Incident]:
     return [incident for incident in incidents(report) if incident.is_open]
 
@@ -84,6 +89,8 @@ def ranked_shares(alert: Alert) -> list[tuple[str, float]]:
 def evidence_line(alert: Alert) -> str:
     """The statistic against its threshold, and what that threshold promises."""
     evidence = alert.evidence
+    if evidence is None:
+        return "a count, not an inference"
     value = wording.statistic(evidence.statistic, evidence.rule)
     threshold = wording.statistic(evidence.threshold, evidence.rule)
     return f"evidence {value} ({name(alert.severity)} at {threshold}: {name(evidence.promise, 200)})"
@@ -130,7 +137,7 @@ def rollback_target(report: Report, alert: Alert) -> str:
     before = [
         row
         for row in report.checkpoints
-        if not row.slice and row.role == "monitored" and row.last < alert.evidence.likely_start
+        if not row.slice and row.role == "monitored" and alert.evidence and row.last < alert.evidence.likely_start
     ]
     if before:
         last = max(before, key=lambda row: (row.last, row.first))
@@ -171,7 +178,8 @@ def cohort_rows(report: Report) -> list[CheckpointSummary]:
 def history_line(incident: Incident) -> str:
     """When it began and when each severity fired."""
     fired = ", then ".join(f"{name(a.severity)} {wording.fired(a.fired_at)}" for a in incident.history)
-    return f"likely start {wording.day(incident.alert.evidence.likely_start)}, fired: {fired}"
+    evidence = incident.alert.evidence
+    return f"likely start {wording.day(evidence.likely_start)}, fired: {fired}" if evidence else f"fired: {fired}"
 
 
 def _spoken(label: str) -> str:

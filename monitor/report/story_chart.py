@@ -143,8 +143,8 @@ def _checkpoint_names(rows: Sequence[CheckpointSummary], time: Scale, y: float) 
 
 def _suspect_days(incidents: Sequence[Incident], time: Scale, top: float, bottom: float) -> Iterator[Markup]:
     """A band from the likely start to the day it first fired, for the worst incident over all traffic."""
-    for incident in [i for i in incidents if not i.alert.slice][:1]:
-        start = time(incident.alert.evidence.likely_start.toordinal())
+    for incident, evidence in [(i, i.alert.evidence) for i in incidents if not i.alert.slice][:1]:
+        start = time(evidence.likely_start.toordinal()) if evidence else time.end
         end = time(incident.history[0].fired_at.date().toordinal())
         if start < end:
             yield tag("rect", x=start, y=top, width=end - start, height=bottom - top, class_="suspect")

@@ -80,13 +80,16 @@ def _frame_line(report: Report) -> str:
 def _page(report: Report, incident: page.Incident) -> Iterator[RenderableType]:
     """Five lines: what and where, how much and how sure, who is hurt, what to do, why."""
     alert, evidence = incident.alert, incident.alert.evidence
-    where = f"{name(report.loop)} {name(alert.checkpoint)}, {slice_name(alert.slice)}"
+    where = f"{name(report.loop)} {name(alert.checkpoint)}".rstrip() + f", {slice_name(alert.slice)}"
     state = "" if alert.state == "firing" else f" [{name(alert.state)}]"
     yield Text.assemble(
         (f"[{name(alert.severity).upper()}]{state} ", STYLES.get(alert.severity, "bold")),
         (f"{wording.title_of(alert.attribution)}: {where}", "bold"),
         f"   {page.history_line(incident)}",
     )
+    if evidence is None:
+        yield _indented(name(alert.message, 1000))
+        return
     lines = [
         f"reward {points_interval(alert.reward_change)}   "
         f"{name(report.outcome)} {points_interval(alert.outcome_change)}   "

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from consumers.incidents import EXPIRED, Found
+from consumers.intake import Intake
 from consumers.store import EventStore
 from monitor import check as registry
 from monitor.baseline import find_window, fit_baseline
@@ -33,11 +35,19 @@ def leaked() -> list[Event]:
     return clicks
 
 
-PLANTED: dict[str, Callable[[], list[Event]]] = {
-    "cohort_regression": lambda: list(loop_events(**WORLD, outcome_change=-45.0, harmed="b")),
-    "feedback_purpose_leak": lambda: [*loop_events(**WORLD), *leaked()],
-    "reward_outcome_association": lambda: list(loop_events(**WORLD, slope=-0.4)),
-    "reward_outcome_decoupling": lambda: list(loop_events(**WORLD, reward=9.0, outcome_change=-30.0)),
+def gapped() -> EventStore:
+    """Part of a topic expired before it was read."""
+    store = in_memory(loop_events(**WORLD))
+    store.append(Intake("kafka:feedback/0", {"offset": 9}, [], [], incidents=[Found(EXPIRED, "by retention", 4, 9)]))
+    return store
+
+
+PLANTED: dict[str, Callable[[], EventStore]] = {
+    "cohort_regression": lambda: in_memory(loop_events(**WORLD, outcome_change=-45.0, harmed="b")),
+    "feedback_purpose_leak": lambda: in_memory([*loop_events(**WORLD), *leaked()]),
+    "intake_gap": gapped,
+    "reward_outcome_association": lambda: in_memory(loop_events(**WORLD, slope=-0.4)),
+    "reward_outcome_decoupling": lambda: in_memory(loop_events(**WORLD, reward=9.0, outcome_change=-30.0)),
 }
 
 
@@ -65,7 +75,7 @@ def test_a_check_is_quiet_when_nothing_changed(name: str, quiet: list[list[Findi
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_check_is_loud_when_its_harm_is_planted(name: str) -> None:
-    assert Verdict.FAIL in of(name, list(look(in_memory(PLANTED[name]()), TIERS, AS_OF).report.findings))
+    assert Verdict.FAIL in of(name, list(look(PLANTED[name](), TIERS, AS_OF).report.findings))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,7 +94,7 @@ def snapshot_of(store: EventStore) -> Snapshot:
 
 @pytest.fixture(scope="module")
 def harmed() -> EventStore:
-    return in_memory(PLANTED["reward_outcome_decoupling"]())
+    return PLANTED["reward_outcome_decoupling"]()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -436,7 +436,13 @@ def test_replayed_files_give_the_report_of_the_store(keyed_by: str, tmp_path: Pa
     whole = look(in_memory(events), TIERS, after_last_event(in_memory(events)), replayed=True).report.to_dict()
     assert whole["alerts"]
     assert expected["alerts"]
-    assert {**report, "events": None} == {**whole, "events": None}
+    assert of_events(report) == of_events(whole)
+
+
+def of_events(report: dict[str, Any]) -> dict[str, Any]:
+    """What does not depend on how the events came: neither duplicates nor the files they were read from."""
+    findings = [finding for finding in report["findings"] if finding["check"] != "intake_gap"]
+    return {**report, "events": None, "findings": findings}
 
 
 def test_checkpoints_that_never_served_are_no_reference() -> None:
