@@ -1,12 +1,14 @@
 """How do a person's words leave the records that were kept aside? Those that mention the person lose their bytes."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select, update
+from sqlalchemy import Connection, Table, bindparam, func, select, update
 from sqlmodel import SQLModel
 
 from consumers import tables  # noqa: F401 - fills the metadata
+from consumers.chunks import in_chunks
 from consumers.emptied import emptied_record
 from consumers.mentions import Mentions
 
@@ -14,40 +16,72 @@ _rejected, _conflict, _event = (SQLModel.metadata.tables[name] for name in ("rej
 _RECORDS = 50  # read at once, of up to 64 KiB each
 
 
-def empty_rejected(connection: Connection, mentions: Mentions) -> int:
-    """Empty the rejected events that mention the user, and say so in their status; how many.
+@dataclass(frozen=True)
+class Searched:
+    """Ids of the rejected and the conflicting records that mention somebody, and the last ones looked at."""
+
+    rejected: frozenset[int] = frozenset()
+    conflicts: frozenset[int] = frozenset()
+    last_rejected: int = 0
+    last_conflict: int = 0
+
+
+def search_records(connection: Connection, mentions: Mentions, before: Searched) -> Searched:
+    """Go on with a search behind what was looked at before."""
+    rejected, conflicts = set(before.rejected), set(before.conflicts)
+    last_rejected, last_conflict = before.last_rejected, before.last_conflict
+    for row in _kept(connection, _rejected, last_rejected):
+        last_rejected = row.id
+        if mentions.found_in(row.raw) or mentions.found_in(row.detail.encode()):
+            rejected.add(row.id)
+    for row in _kept(connection, _conflict, last_conflict):
+        last_conflict = row.id
+        if mentions.found_in(row.raw):
+            conflicts.add(row.id)
+    return Searched(frozenset(rejected), frozenset(conflicts), last_rejected, last_conflict)
+
+
+def empty_rejected(connection: Connection, ids: frozenset[int]) -> int:
+    """Empty rejected events, and say so in their status; how many.
 
     Reason, place and size stay. What was replayed stays replayed: it is counted among the events.
     """
+    change = update(_rejected).where(_rejected.c.id == bindparam("number"))
     count = 0
-    for row in _kept(connection, _rejected):
-        if mentions.found_in(row.raw) or mentions.found_in(row.detail.encode()):
-            status = "erased" if row.status == "open" else row.status
-            change = update(_rejected).where(_rejected.c.id == row.id).values(status=status, **emptied_record(row.raw))
-            count += connection.execute(change).rowcount
+    for numbers in in_chunks(sorted(ids), _RECORDS):
+        rows = connection.execute(select(_rejected).where(_rejected.c.id.in_(numbers), _has_bytes(_rejected))).all()
+        changes = [
+            {"number": row.id, "status": "erased" if row.status == "open" else row.status, **emptied_record(row.raw)}
+            for row in rows
+        ]
+        if changes:
+            connection.execute(change, changes)
+        count += len(changes)
     return count
 
 
-def empty_conflicts(connection: Connection, events: frozenset[int], mentions: Mentions) -> int:
-    """Empty the other contents of the user's events, and whatever else mentions the user; how many."""
+def empty_conflicts(connection: Connection, ids: frozenset[int], events: frozenset[int]) -> int:
+    """Empty these conflicting records, and the other contents of these events; how many."""
     same_identity = (_event.c.source == _conflict.c.source) & (_event.c.event_id == _conflict.c.event_id)
     rows = connection.execute(select(_conflict.c.id, _event.c.seq).join(_event, same_identity))
     theirs = {number for number, seq in rows if seq in events}
     count = 0
-    for row in _kept(connection, _conflict):
-        if row.id in theirs or mentions.found_in(row.raw):
-            change = update(_conflict).where(_conflict.c.id == row.id).values(raw=b"")
-            count += connection.execute(change).rowcount
+    for numbers in in_chunks(sorted(ids | theirs)):
+        here = _conflict.c.id.in_(numbers) & _has_bytes(_conflict)
+        count += connection.execute(update(_conflict).where(here).values(raw=b"")).rowcount
     return count
 
 
-def _kept(connection: Connection, table: Table) -> Iterator[Any]:
-    """Rows that still have bytes, a few at a time, in order of their ids."""
-    last = 0
+def _kept(connection: Connection, table: Table, last: int) -> Iterator[Any]:
+    """Rows behind the last one that still have bytes, a few at a time, in order of their ids."""
     while True:
-        query = select(table).where(table.c.id > last, func.length(table.c.raw) > 0).order_by(table.c.id)
+        query = select(table).where(table.c.id > last, _has_bytes(table)).order_by(table.c.id)
         rows = connection.execute(query.limit(_RECORDS)).all()
         if not rows:
             return
         yield from rows
         last = rows[-1].id
+
+
+def _has_bytes(table: Table) -> Any:
+    return func.length(table.c.raw) > 0

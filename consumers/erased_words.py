@@ -36,23 +36,29 @@ _FREE_FORM = (
 _PLACES, _NEIGHBOURS = 100, 10  # where other people's texts are looked at, and how many there
 
 
-def take_texts(connection: Connection, theirs: Belongings) -> tuple[int, list[str]]:
-    """Empty the text rows of the user's events; returns how many had words, and the words in fields we know.
+def read_texts(connection: Connection, theirs: Belongings) -> list[str]:
+    """The words in fields we know, of the user's events."""
+    said: list[str] = []
+    for events in in_chunks(sorted(theirs.events)):
+        query = select(*_SAID).where(_text.c.seq.in_(events)).order_by(_text.c.seq)
+        said += [words for row in connection.execute(query) for words in row if words]
+    return said
+
+
+def take_texts(connection: Connection, theirs: Belongings) -> int:
+    """Empty the text rows of the user's events; returns how many had words.
 
     The empty rows stay: by them another copy of an erased event is known.
     """
     count = 0
-    said: list[str] = []
     for events in in_chunks(sorted(theirs.events)):
         here = _text.c.seq.in_(events) & has_words()
-        for row in connection.execute(select(*_SAID).where(here)):
-            count += 1
-            said += filter(None, row)
-        connection.execute(update(_text).where(here).values({column.name: None for column in _WORDS}))
+        emptied = {column.name: None for column in _WORDS}
+        count += connection.execute(update(_text).where(here).values(emptied)).rowcount
     for events in in_chunks(sorted(theirs.annotated - theirs.events)):
         here = _text.c.seq.in_(events) & _text.c.extra.is_not(None)
         count += connection.execute(update(_text).where(here).values(extra=None)).rowcount
-    return count, said
+    return count
 
 
 def take_copies(connection: Connection, said: Iterable[str]) -> int:

@@ -27,12 +27,12 @@ _WIDE = (("utf-16-le", 2), ("utf-16-be", 2), ("utf-32-le", 4), ("utf-32-be", 4))
 
 
 class Mentions:
-    """What to look for: a person's names (of the user, of responses, of conversations) and texts.
+    r"""What to look for: a person's names (of the user, of responses, of conversations) and texts.
 
     others: texts of other people; what three of them say too is nobody's.
 
     >>> about = Mentions(["u-9"], ["The kettle leaks."])
-    >>> [about.found_in(raw) for raw in (b'{"user": "u\\u002d9', b'"u-91"', b"so: The kettle leaks.", b"kettle")]
+    >>> [about.found_in(raw) for raw in (rb'{"user": "u\u002d9', b'"u-91"', b"so: The kettle leaks.", b"kettle")]
     [True, False, True, False]
     """
 
@@ -50,7 +50,7 @@ class Mentions:
     def quoted_in(self, text: str) -> bool:
         """Is any of the texts in this one?"""
         text = _normal(text)
-        return self._texts.found_in(text) or (bool(self._blocks) and any(b in self._blocks for b in _windows(text)))
+        return self._texts.found_in(text) or not self._blocks.isdisjoint(_windows(text))
 
     def _named_in(self, text: str) -> bool:
         text = _normal(text)
@@ -63,11 +63,14 @@ class _Phrases:
     def __init__(self, phrases: Iterable[str]) -> None:
         self._phrases = frozenset(phrases)
         self._sizes = sorted({len(phrase) for phrase in self._phrases})
+        self._heads = frozenset(phrase[:_SHORT_NAME] for phrase in self._phrases)
 
     def found_in(self, text: str) -> bool:
+        starts = [match.start() for match in _WORD_START.finditer(text)]
+        likely = [at for at in starts if text[at : at + _SHORT_NAME] in self._heads]
         return any(
             text[at : at + size] in self._phrases and not text[at + size : at + size + 1].isalnum()
-            for at in (match.start() for match in _WORD_START.finditer(text))
+            for at in likely
             for size in self._sizes
         )
 
@@ -85,8 +88,8 @@ def _uncommon(texts: set[str], others: Iterable[str]) -> tuple[_Phrases, set[str
     return _Phrases(short - common), blocks - common
 
 
-def _windows(text: str) -> Iterator[str]:
-    return (text[at : at + _BLOCK] for at in range(len(text) - _BLOCK + 1))
+def _windows(text: str) -> list[str]:
+    return [text[at : at + _BLOCK] for at in range(len(text) - _BLOCK + 1)]
 
 
 def _readings(raw: bytes) -> Iterator[str]:
