@@ -6,7 +6,7 @@ closed.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
@@ -91,11 +91,14 @@ class FloodGuard:
 class GuardedStore:
     """A store that notes a flood with the batch that made it one, and refuses to claim a source whose flood is open.
 
-    flood: the first one noticed; the batch was stored, and the caller is to stop reading.
+    flood: the first one noticed; its batch was stored, and the caller is to stop reading. on_flood: called with it.
     """
 
-    def __init__(self, store: IntakeStore, limits: FloodSettings) -> None:
+    def __init__(
+        self, store: IntakeStore, limits: FloodSettings, on_flood: Callable[[FloodHalted], None] = lambda _: None
+    ) -> None:
         self._store = store
+        self._on_flood = on_flood
         self._guard = FloodGuard(limits)
         self.flood: FloodHalted | None = None
 
@@ -104,7 +107,9 @@ class GuardedStore:
         if found is None:
             return self._store.append(intake)
         appended = self._store.append(replace(intake, incidents=(*intake.incidents, found)))
-        self.flood = self.flood or self._open_flood(intake.source)
+        if self.flood is None and (flood := self._open_flood(intake.source)):
+            self.flood = flood
+            self._on_flood(flood)
         return appended
 
     def claim(self, source: str) -> Claim:

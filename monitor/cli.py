@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from monitor.commands import alerts, data, demo, privacy, rejected, route, setup, watch
+from monitor.commands import alerts, data, demo, privacy, rejected, route, setup, stream, watch
 from monitor.commands.common import EXPECTED_FAULTS, exit_code_of
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(alerts.app, name="alerts", help="List, show and resolve alerts.")
+app.add_typer(stream.incidents, name="incidents", help="Gaps in what was read, and floods: list, close.")
 app.add_typer(rejected.app, name="rejected", help="Events that were not accepted: list, show, replay.")
 for command in (
     setup.init,
@@ -33,6 +34,7 @@ for command in (
     data.validate,
     data.ingest,
     data.export,
+    stream.consume,
     route.route,
     watch.replay,
     watch.tick,

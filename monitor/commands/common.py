@@ -123,10 +123,20 @@ def say(message: str) -> None:
 
 
 def stop_on_signal() -> Callable[[], bool]:
-    """From now on SIGTERM and Ctrl-C only ask to stop; the answer tells whether one did."""
+    """From now on the first SIGTERM or Ctrl-C only asks to stop, and a second one ends the process at once.
+
+    The answer tells whether one was received.
+    """
     asked: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _frame: asked.append(received))
+    both = (signal.SIGTERM, signal.SIGINT)
+
+    def ask(received: int, _frame: object) -> None:
+        asked.append(received)
+        for number in both:
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in both:
+        signal.signal(number, ask)
     return lambda: bool(asked)
 
 

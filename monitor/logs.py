@@ -1,0 +1,48 @@
+"""How do long-running commands tell what they do? One JSON object a line on standard error; plain lines on a terminal.
+
+No log line holds a word of an event. Where a fault was not foreseen, its message might quote one, so that only its
+kind and the lines of code it passed through are logged.
+"""
+
+import logging
+import sys
+import traceback
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+OURS = ("consumers", "judges", "monitor")
+
+
+def log_to(stream: TextIO = sys.stderr) -> None:
+    """From now on, log there: our own progress, and warnings of everybody else."""
+    on_terminal = stream.isatty()
+    renderer = structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer(default=str)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                _fault_without_words,
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    for name in OURS:
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _fault_without_words(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    raised = event.pop("exc_info", None)
+    if isinstance(raised, tuple) and raised[0] is not None:
+        kind, _fault, trace = raised
+        event["fault"] = f"{kind.__module__}.{kind.__qualname__}"
+        event["at"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
+    return event
