@@ -12,13 +12,13 @@ from sqlmodel import SQLModel
 from consumers import append_postgres, append_sqlite
 from consumers.batch_rows import own_rows
 from consumers.claims import check_claim
-from consumers.database import take_turn
 from consumers.emptied import content_mark, emptied_events, holds
 from consumers.files import Position
 from consumers.incidents import add_incident
 from consumers.intake import Appended, Arrival, Intake
 from consumers.rows import Row
 from consumers.sources import Refusal
+from consumers.turns import take_turn
 
 RAW_BYTES = 1 << 16  # how much is kept of a record that was rejected or in conflict
 _LOOKUP = 400  # identities in one query

@@ -54,9 +54,10 @@ def _usual_errors(connection: Connection) -> Iterator[None]:
     try:
         yield
     except driver.Error as fault:
-        if connection.dialect.is_disconnect(fault, connection.connection.dbapi_connection, None):
+        gone = connection.dialect.is_disconnect(fault, connection.connection.dbapi_connection, None)
+        if gone:
             connection.invalidate(fault)
-        raise DBAPIError.instance("COPY", None, fault, driver.Error) from fault
+        raise DBAPIError.instance("COPY", None, fault, driver.Error, connection_invalidated=gone) from fault
 
 
 @cache

@@ -56,6 +56,7 @@ def _check_encoding(connection: Any, _record: object) -> None:
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         name = connection.info.dbname
+        connection.close()
         raise DatabaseUnsuitable(f"database {name!r} is encoded in {encoding}: create it with ENCODING 'UTF8'")
 
 

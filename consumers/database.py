@@ -7,14 +7,8 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL, make_url
 
-from consumers.connections import BUSY_SECONDS, DatabaseUnsuitable, open_postgres, open_sqlite
-
-_WRITERS = 0x7265776172640001  # the advisory lock of whoever writes; any number that nobody else uses
-_IDLE_SECONDS = 15  # a writer that was stopped between two statements holds the others up no longer
-_TAKE_TURN = text(
-    "SELECT set_config('idle_in_transaction_session_timeout', :idle, true), set_config('lock_timeout', :wait, true),"
-    " pg_advisory_xact_lock(:writers)"
-)
+from consumers.connections import DatabaseUnsuitable, open_postgres, open_sqlite
+from consumers.turns import take_turn
 
 Step = Callable[[Connection], None]
 
@@ -33,7 +27,7 @@ def open_engine(url_or_path: str | Path) -> Engine:
     a postgresql:// URL.
 
     Committed means on disk: neither a killed process nor a power cut takes a committed batch back. Readers never wait
-    for the writer; writers wait for each other up to BUSY_SECONDS. Raises DatabaseUnsuitable.
+    for the writer; writers wait for each other, up to a minute on SQLite. Raises DatabaseUnsuitable.
     """
     url = _url(url_or_path)
     backend = url.get_backend_name()
@@ -59,13 +53,6 @@ def writing(engine: Engine, *, has_turn: bool = True) -> Iterator[Connection]:
             if has_turn:
                 take_turn(connection)
             yield connection
-
-
-def take_turn(connection: Connection, *, wait_seconds: int = BUSY_SECONDS) -> None:
-    """Become the one writer until the transaction ends; nothing happens if we are. wait_seconds: 0 is for ever."""
-    if connection.dialect.name == "postgresql":
-        limits = {"idle": f"{_IDLE_SECONDS}s", "wait": f"{wait_seconds}s"}
-        connection.execute(_TAKE_TURN, {**limits, "writers": _WRITERS})
 
 
 @contextmanager
@@ -103,7 +90,7 @@ def migrate(engine: Engine, chain: str, steps: Sequence[Step]) -> None:
 @contextmanager
 def _migrating(engine: Engine) -> Iterator[Connection]:
     with writing(engine, has_turn=False) as connection:
-        take_turn(connection, wait_seconds=0)
+        take_turn(connection, for_ever=True)
         yield connection
 
 

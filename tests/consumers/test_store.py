@@ -272,7 +272,7 @@ def test_step_runs_once_and_a_failed_one_runs_again(empty_url: str) -> None:
 def test_newer_database_is_refused(store_url: str) -> None:
     with EventStore.open(store_url) as store, writing(store.engine) as connection:
         connection.execute(text("UPDATE migration SET number = 99"))
-    with pytest.raises(DatabaseTooNew, match="step 99 of 'consumers', this release knows 3: install a newer release"):
+    with pytest.raises(DatabaseTooNew, match=r"step 99 of .consumers., this release knows \d+: install"):
         EventStore.open(store_url)
 
 
