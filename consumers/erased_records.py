@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, func, select, update
@@ -28,11 +29,12 @@ class Searched:
 
 def search_records(connection: Connection, mentions: Mentions, before: Searched) -> Searched:
     """Go on with a search behind what was looked at before."""
+    quotes = lru_cache(1000)(lambda detail: mentions.found_in(detail.encode()))  # the same few, over and over
     rejected, conflicts = set(before.rejected), set(before.conflicts)
     last_rejected, last_conflict = before.last_rejected, before.last_conflict
     for row in _kept(connection, _rejected, last_rejected):
         last_rejected = row.id
-        if mentions.found_in(row.raw) or mentions.found_in(row.detail.encode()):
+        if mentions.found_in(row.raw) or quotes(row.detail):
             rejected.add(row.id)
     for row in _kept(connection, _conflict, last_conflict):
         last_conflict = row.id

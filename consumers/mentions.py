@@ -66,6 +66,8 @@ class _Phrases:
         self._heads = frozenset(phrase[:_SHORT_NAME] for phrase in self._phrases)
 
     def found_in(self, text: str) -> bool:
+        if not self._phrases:
+            return False
         starts = [match.start() for match in _WORD_START.finditer(text)]
         likely = [at for at in starts if text[at : at + _SHORT_NAME] in self._heads]
         return any(
