@@ -12,15 +12,18 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from consumers.database import DatabaseTooNew
+from consumers.connections import DatabaseUnsuitable
+from consumers.database import DatabaseTooNew, open_engine
 from consumers.export import ExportError
 from consumers.importers.rows import TableError
 from consumers.rejected import ReplayRefused
 from consumers.sources import SourceError
 from consumers.store import EventStore
 from monitor.check import load_checks
+from monitor.commands.store_url import is_url, misread, shown, why_unusable
 from monitor.settings import Settings, SettingsError, load_settings
 from monitor.state import UnknownAlert
 
@@ -43,6 +46,7 @@ EXPECTED_FAULTS = (
     ReplayRefused,
     UnknownAlert,
     DatabaseTooNew,
+    DatabaseUnsuitable,
     SQLAlchemyError,
     OSError,
 )
@@ -60,7 +64,12 @@ SettingsOption = Annotated[
     Path, typer.Option("--settings", "-s", "--config", help="The settings file; `reward-drift init` writes one.")
 ]
 StoreOption = Annotated[
-    str, typer.Option("--store", envvar="REWARD_DRIFT_STORE", help="The store: a file or a sqlite:/// URL.")
+    str,
+    typer.Option(
+        "--store",
+        envvar="REWARD_DRIFT_STORE",
+        help="The store: a SQLite file or postgresql://USER@HOST:PORT/DATABASE (password: PGPASSWORD or ~/.pgpass).",
+    ),
 ]
 DEFAULT_STORE = "reward-drift.sqlite"
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result.")]
@@ -95,21 +104,42 @@ def settings_of(path: Path) -> Settings:
 
 @contextmanager
 def existing_store(store: str) -> Iterator[EventStore]:
-    """Open a store that must be there already."""
-    path = Path(store.removeprefix("sqlite:///"))
-    if "://" not in store.removeprefix("sqlite:///") and not path.exists():
-        raise UsageFault(f"{path}: no such store; `reward-drift ingest FILE... --store {store}` makes one")
+    """Open a store that must be there already. Raises UsageFault if it is not, StoreUnusable."""
+    if not store_exists(store):
+        place = shown(store) if is_url(store) else Path(store.removeprefix("sqlite:///"))
+        raise UsageFault(f"{place}: no such store; `reward-drift ingest FILE... --store {shown(store)}` makes one")
     with open_store(store) as opened:
         yield opened
 
 
+def store_exists(store: str) -> bool:
+    """Is there a store: a file, or a database with our tables? Raises UsageFault, StoreUnusable."""
+    if not is_url(store):
+        return Path(store.removeprefix("sqlite:///")).exists()
+    with _one_line(store):
+        engine = open_engine(store)
+        try:
+            with engine.connect() as connection:
+                return inspect(connection).has_table("migration")
+        finally:
+            engine.dispose()
+
+
 def open_store(store: str) -> EventStore:
-    """Open a store, or make one. Raises StoreUnusable when the database cannot be opened as one."""
-    try:
+    """Open a store, or make one. Raises UsageFault, and StoreUnusable when the database cannot be opened as one."""
+    with _one_line(store):
         return EventStore.open(store)
+
+
+@contextmanager
+def _one_line(store: str) -> Iterator[None]:
+    """Faults of opening a database become one line that names the next command."""
+    if is_url(store) and (problem := misread(store)):
+        raise UsageFault(problem)
+    try:
+        yield
     except DBAPIError as fault:
-        way_out = "put a good copy back, or name another with --store"
-        raise StoreUnusable(f"{store}: cannot be used as a store: {fault.orig}; {way_out}") from None
+        raise StoreUnusable(why_unusable(store, fault)) from None
 
 
 def print_json(value: Any) -> None:

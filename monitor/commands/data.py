@@ -30,6 +30,7 @@ from monitor.commands.common import (
     settings_of,
     stop_on_signal,
 )
+from monitor.commands.store_url import shown
 
 SHOWN = 20
 
@@ -107,7 +108,7 @@ def ingest(
     typer.echo("feedback: " + ", ".join(f"{count:,} {name}" for name, count in feedback.items()))
     if done.rejected:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in done.rejected_by_reason.items())
-        say(f"rejected: {reasons}; `reward-drift rejected list --store {store}` tells where and why")
+        say(f"rejected: {reasons}; `reward-drift rejected list --store {shown(store)}` tells where and why")
 
 
 def import_(

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy import Engine
 
+from consumers.connections import DatabaseUnsuitable
 from consumers.database import DatabaseTooNew
 from consumers.schema import event_schema
 from monitor.check import load_checks
@@ -25,7 +27,10 @@ from monitor.commands.common import (
     UsageFault,
     open_store,
     print_json,
+    store_exists,
 )
+from monitor.commands.doctor_kafka import kafka_rows
+from monitor.commands.store_url import is_url, shown
 from monitor.settings import SettingsError, load_settings
 
 TEMPLATE = """\
@@ -76,7 +81,8 @@ def doctor(
     json_: JsonOption = False,
 ) -> None:
     """Check this machine, the settings and the store; exit 1 if something needs mending."""
-    rows = [_python(), _sqlite(), _checks(), _disk(), _settings(settings), _store(store), _receiver(), *_extras()]
+    rows = [_python(), _sqlite(), _checks(), _disk(store), _settings(settings), _store(store), *kafka_rows(settings)]
+    rows += [_receiver(), *_extras()]
     if json_ or format_ is Format.json:
         print_json({"checks": rows})
     else:
@@ -103,7 +109,9 @@ def _checks() -> dict[str, Any]:
     return _row("ok", "checks", ", ".join(load_checks()))
 
 
-def _disk() -> dict[str, Any]:
+def _disk(store: str) -> dict[str, Any]:
+    if is_url(store):
+        return _row("none", "disk", "not known: the store is on a server of its own")
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     return _row("ok" if free > 1 else "MEND", "disk", f"{free:.1f} GiB free here")
 
@@ -118,15 +126,24 @@ def _settings(path: Path) -> dict[str, Any]:
 
 
 def _store(store: str) -> dict[str, Any]:
-    path = Path(store.removeprefix("sqlite:///"))
-    if not path.exists():
-        return _row("none", "store", f"{path}: not there yet; `reward-drift ingest FILE...` makes one")
     try:
+        if not store_exists(store):
+            return _row("none", "store", f"{shown(store)}: not there yet; `reward-drift ingest FILE...` makes one")
         with open_store(store) as opened:
-            counts = opened.counts()
-    except (StoreUnusable, DatabaseTooNew) as fault:
+            counts, kept_by = opened.counts(), _kept_by(opened.engine)
+    except (StoreUnusable, UsageFault, DatabaseTooNew, DatabaseUnsuitable) as fault:
         return _row("MEND", "store", str(fault))
-    return _row("ok", "store", f"{path}: {counts.events:,} events, {counts.rejected_open:,} rejected")
+    counted = f"{counts.events:,} events, {counts.rejected_open:,} rejected"
+    return _row("ok", "store", f"{shown(store)}: {kept_by}{counted}")
+
+
+def _kept_by(engine: Engine) -> str:
+    """Which server keeps the store, if it is no file."""
+    if engine.dialect.name == "sqlite":
+        return ""
+    with engine.connect() as connection:
+        version = connection.exec_driver_sql("SHOW server_version").scalar_one()
+    return f"PostgreSQL {version}, tables up to date, "
 
 
 def _receiver() -> dict[str, Any]:
