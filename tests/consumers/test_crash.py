@@ -22,8 +22,8 @@ from tests.consumers.examples import line
 from tests.postgres import fresh_database
 
 LINES = 160
-KILLS_BY_STATEMENT = {"sqlite": 100, "postgresql": 50}
-KILLS_BY_TIME = {"sqlite": 20, "postgresql": 20}
+KILLS_BY_STATEMENT = {"sqlite": 100, "postgresql": 30}
+KILLS_BY_TIME = {"sqlite": 20, "postgresql": 10}
 
 Fresh = Callable[[], AbstractContextManager[str]]
 

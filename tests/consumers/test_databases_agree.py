@@ -75,8 +75,8 @@ def stores(postgres_url: str) -> Iterator[tuple[EventStore, EventStore]]:
         yield one, other
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(events=st.lists(EVENTS, min_size=1, max_size=20))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events=st.lists(EVENTS, min_size=8, max_size=20))
 def test_generated_events(stores: tuple[EventStore, EventStore], events: list[bytes]) -> None:
     assert _differences(stores, "/generated", events) == []
 
