@@ -22,11 +22,11 @@ def find_gap(offset: int, topic_id: str, log: Log) -> Found | None:
     >>> find_gap(5, "a", Log("a", earliest=7, end=9)).detail
     'offset 5 to 6: deleted before they were read; reading goes on from offset 7'
     """
-    if log.topic_id != topic_id:
+    if topic_id and log.topic_id and log.topic_id != topic_id:
         return Found(
             RECREATED,
-            f"the topic was deleted and made again (id {topic_id or 'unknown'}, now {log.topic_id or 'unknown'}); what"
-            f" it held from offset {offset} on was not read; reading goes on from offset {log.earliest} of the new one",
+            f"the topic was deleted and made again (id {topic_id}, now {log.topic_id}); what it held from offset"
+            f" {offset} on was not read; reading goes on from offset {log.earliest} of the new one",
             lost_from=offset,
         )
     if offset < log.earliest:
@@ -42,7 +42,7 @@ def find_gap(offset: int, topic_id: str, log: Log) -> Found | None:
             RECREATED,
             f"the log ends at offset {log.end} and was read up to {offset}: it came back empty or shorter; reading goes"
             f" on from offset {log.earliest}",
-            lost_from=log.end,
+            lost_from=offset,
         )
     return None
 
