@@ -5,7 +5,7 @@ import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
@@ -239,9 +239,10 @@ def _nearest(path: tuple[str, ...]) -> str:
     section: type[BaseModel] = Settings
     for part in path[:-1]:
         found = section.model_fields[part].annotation if part in section.model_fields else None
-        if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        kinds = [kind for kind in (found, *get_args(found)) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not kinds:
             return ""
-        section = found
+        section = kinds[0]
     known = [field.alias or key for key, field in section.model_fields.items()]
     close = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
     return f"; did you mean `{close[0]}`?" if close else f"; known keys: {', '.join(known)}"

@@ -70,6 +70,8 @@ def test_every_problem_is_told_at_once_with_line_and_key() -> None:
         ("outcome: {metric: m, horizn: 3d}", "horizon"),
         ("outcome: {metric: m}\nreference: {form: 2026-01-01}", "from"),
         ("outcome: {metric: m}\nalerts: {pages: 3d}", "page"),
+        ("outcome: {metric: m}\nkafka: {bootstrap: ['h:1'], topics: [t], grup: g}", "group"),
+        ("outcome: {metric: m}\nkafka: {bootstrap: ['h:1'], topics: [t], limits: {rejected: 9}}", "rejected_run"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(text: str, nearest: str) -> None:
