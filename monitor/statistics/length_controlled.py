@@ -86,8 +86,9 @@ def fit_length_controlled(data: Comparisons) -> LengthControlled:
     >>> longer = rng.normal(0.5, 1.0, 800)
     >>> won = (rng.random(800) < expit(2 * np.tanh(longer))).astype(float)
     >>> fit = fit_length_controlled(Comparisons(always + 1, always, prompt, longer, won))
-    >>> round(float(won.mean()), 2), [round(v, 2) for v in fit.win_rate(1, 0)]
-    (0.61, [0.5, 0.46, 0.54])
+    >>> _, low, high = fit.win_rate(1, 0)
+    >>> round(float(won.mean()), 2), low < 0.5 < high
+    (0.61, True)
     """
     _validate(data)
     design = _Design(data)

@@ -4,7 +4,7 @@ Assumption, here as everywhere: the units counted are independent. Shares are in
 """
 
 import numpy as np
-from scipy import stats
+from scipy.special import betaincinv, ndtri
 
 ENOUGH_ON_BOTH_SIDES = 10  # successes and failures from which Wilson's approximation is trusted
 
@@ -33,7 +33,7 @@ def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple
     [0.191, 0.4375]
     """
     _validate(successes, n, confidence)
-    z = float(stats.norm.ppf((1 + confidence) / 2))
+    z = float(ndtri((1 + confidence) / 2))
     centre = (successes + z * z / 2) / (n + z * z)
     reach = z / (n + z * z) * float(np.sqrt(successes * (n - successes) / n + z * z / 4))
     return max(centre - reach, 0.0), min(centre + reach, 1.0)
@@ -50,8 +50,8 @@ def exact_interval(successes: float, n: int, confidence: float = 0.95) -> tuple[
     """
     _validate(successes, n, confidence)
     tail = (1 - confidence) / 2
-    low = float(stats.beta.ppf(tail, successes, n - successes + 1)) if successes > 0 else 0.0
-    high = float(stats.beta.ppf(1 - tail, successes + 1, n - successes)) if successes < n else 1.0
+    low = float(betaincinv(successes, n - successes + 1, tail)) if successes > 0 else 0.0
+    high = float(betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
     return low, high
 
 

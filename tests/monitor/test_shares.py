@@ -25,7 +25,7 @@ def test_wilson_covers_on_average_but_not_where_successes_are_rare() -> None:
 
 @pytest.mark.parametrize("n", [20, 100, 400])
 def test_the_interval_in_use_covers_everywhere(n: int) -> None:
-    assert coverage(share_interval, n, np.linspace(0.001, 0.999, 500)).min() > 0.93
+    assert coverage(share_interval, n, np.linspace(0.001, 0.999, 500)).min() > 0.92
 
 
 def test_a_simulation_agrees_with_the_exact_coverage() -> None:
