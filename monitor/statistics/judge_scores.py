@@ -125,6 +125,7 @@ def cue_cells(human: Verdicts, strength: Array) -> Codes:
     [0, 7, 14]
     """
     check_verdicts(human)
+    _check_strength(strength)
     return (human + 1) * (CUE_EDGES.size + 1) + np.searchsorted(CUE_EDGES, strength, side="right")
 
 
@@ -148,8 +149,7 @@ def cue_bias(judge: Verdicts, strength: Array, expected: Array) -> Array:
     >>> cue_bias(np.array([1, -1]), np.array([0.8, 0.8]), np.array([0.5, 0.5])).tolist()
     [0.4, -0.4]
     """
-    if not (np.abs(strength) <= 1).all():
-        raise ValueError("the strength of a cue lies in [-1, 1]")
+    _check_strength(strength)
     result: Array = (first_chosen(judge) - check_expected(expected)) * strength
     return result
 
@@ -183,3 +183,8 @@ def check_expected(expected: Array) -> Array:
     if not ((expected >= 0) & (expected <= 1)).all():
         raise ValueError("expectations must be finite and lie in [0, 1]")
     return expected
+
+
+def _check_strength(strength: Array) -> None:
+    if not (np.abs(strength) <= 1).all():
+        raise ValueError("the strength of a cue lies in [-1, 1]")

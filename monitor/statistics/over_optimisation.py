@@ -121,8 +121,8 @@ class Curve:
         """Peak with Fieller's set: all x = a/b with (a - x b)^2 <= z^2 Var(a - x b), sent through the law.
 
         Guarantee: holds the true peak with probability `confidence`, whatever the sign and size of b, for normal errors
-        of known variance. `distance` is given if b > 0 at one-sided level (1 - confidence) / 2; then the set is bounded.
-        Among the fits that place a peak the guarantee does not hold where few do: long before the peak is in sight, a
+        of known variance. `distance` is given if b > 0 at one-sided level (1 - confidence) / 2: then the set is bounded
+        too. Among the fits that place a peak the guarantee fails where few do: long before the peak is in sight, a
         placed one was placed by luck.
         """
         z = float(ndtri((1 + confidence) / 2))

@@ -166,3 +166,5 @@ def test_cues_without_a_scale_are_refused() -> None:
             cue_strength(np.ones(2), scale)
     with pytest.raises(ValueError, match="strength of a cue"):
         cue_bias(ONE, np.array([np.nan]), np.array([0.5]))
+    with pytest.raises(ValueError, match="strength of a cue"):
+        cue_cells(ONE, np.array([np.nan]))
