@@ -130,7 +130,7 @@ class Member:
     def lag(self, partition: Partition) -> int | None:
         """Records behind the end of the partition; None before the first fetch."""
         end = self._end(partition)
-        return None if end is None else max(0, end - partition.offset)
+        return None if end is None else max(0, end - self._reached(partition))
 
     def is_connected(self) -> bool:
         """True if there is a connection to any broker. It may still be silent: the fetch clock tells."""
@@ -214,7 +214,7 @@ class Member:
         """Of a partition that has nothing more, none can have killed anybody; storing that ends the suspicion."""
         for place, partition in list(self.partitions.items()):
             end = self._end(partition)
-            if partition.careful and place not in polled and end is not None and partition.offset >= end:
+            if partition.careful and place not in polled and end is not None and self._reached(partition) >= end:
                 partition.careful = 0
                 yield from self._offer(partition, partition.batch(partition.offset))
 
@@ -273,6 +273,14 @@ class Member:
             return None
         end: int | None = self.consumer.highwater(partition.place)
         return end
+
+    def _reached(self, partition: Partition) -> int:
+        """One behind the last record, and behind the marks of transactions, which have offsets too.
+
+        Asked only when all that was polled is stored.
+        """
+        position: int = self.consumer.position(partition.place)
+        return max(partition.offset, position)
 
     def _ask(self, offsets: Callable[..., Mapping[Any, int]], place: Any) -> int:
         return offsets([place], timeout_ms=ANSWER_MS)[place]
