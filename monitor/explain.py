@@ -38,7 +38,10 @@ TEXTS = text("""
 
 @dataclass(frozen=True)
 class Case:
-    """All that is needed to explain the episodes of one evaluation. resets: slice -> days its evidence began anew."""
+    """All that is needed to explain the episodes of one evaluation. resets: slice -> days its evidence began anew.
+
+    earlier: items from a day on (the key), read for one episode and good for the others.
+    """
 
     snapshot: Snapshot
     book: SeriesBook
@@ -46,6 +49,19 @@ class Case:
     weights: Mapping[SeriesKey, float]
     thresholds: Mapping[str, float]
     resets: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    earlier: dict[int, pd.DataFrame] = field(default_factory=dict)
+
+    def items_since(self, day: int) -> pd.DataFrame:
+        """Items that matured on a day or later, and maybe some before it."""
+        snapshot = self.snapshot
+        if day >= snapshot.items.since:
+            return snapshot.items.frame
+        read = max((since for since in self.earlier if since <= day), default=None)
+        if read is None:
+            revision = snapshot.baseline.revision
+            self.earlier[day] = load_items(snapshot.engine, snapshot.settings, snapshot.as_of, day, revision).frame
+            read = day
+        return self.earlier[read]
 
     def begin(self, episode: Episode) -> int:
         """Index of the day from which the episode's evidence counts: the last reset before it fired."""
@@ -195,12 +211,8 @@ def _stream(case: Case, episode: Episode, series: str) -> Stream:
 
 def _since(case: Case, episode: Episode, day: int) -> pd.DataFrame:
     """Monitored items of the episode's slice that matured on or after a day."""
-    snapshot = case.snapshot
-    frame = snapshot.items.frame
-    if day < snapshot.items.since:
-        revision = snapshot.baseline.revision
-        frame = load_items(snapshot.engine, snapshot.settings, snapshot.as_of, day, revision).frame
-    monitored = snapshot.baseline.window.roles(frame) == "monitored"
+    frame = case.items_since(day)
+    monitored = case.snapshot.baseline.window.roles(frame) == "monitored"
     return in_slice(frame[monitored & (frame["day"] >= day).to_numpy()], episode.slice)
 
 
