@@ -90,7 +90,7 @@ def judged_bounds(
 
     Arguments as of `estimate_mean`; binary: labels can only be 0 or 1. The judges are used with at least 30 labels,
     10 failures or discordant pairs, and residuals that sum to 3 squared: with fewer surprises a judge that errs one way
-    misses the truth up to three times too often (tests/benchmarks/results/interval_table.md). Else `mean_bounds`
+    misses the truth more than twice too often (tests/benchmarks/results/interval_table.md). Else `mean_bounds`
     decides, and `method` tells which it was. One label is enough. Raises ValueError as `mean_bounds` and
     `estimate_mean` do.
 
