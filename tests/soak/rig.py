@@ -39,14 +39,14 @@ class Fault:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a reader does. ends: partition -> offset at which it has read everything. store: URL.
+    """What a reader does. ends: partition -> offset at which it has read everything; None: until asked.
 
     alone: it takes all partitions without asking the group, whose rounds of joining take the test broker seconds.
     """
 
     kafka: str
     store: str
-    ends: Mapping[int, int]
+    ends: Mapping[int, int] | None
     fault: Fault | None = None
     alone: bool = False
     batches: int | None = None  # stop after so many
@@ -69,14 +69,18 @@ def start(plan: Plan) -> ForkServerProcess:
 def read(plan: Plan) -> None:
     """Read topics into the store until everything is read, as the consumer does."""
     chosen = KafkaSettings.model_validate_json(plan.kafka)
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
     with EventStore.open(plan.store) as store:
         batches = _watch(store, plan)
 
         def done() -> bool:
-            return _is_read(store, chosen.topics[0], plan.ends) or batches() == plan.batches
+            is_read = plan.ends is not None and _is_read(store, chosen.topics[0], plan.ends)
+            return is_read or bool(asked) or batches() == plan.batches
 
         patient = PatientStore(_mutated(store, plan.order), stop=done)
         if plan.alone:
+            assert plan.ends is not None
             _assign_all(plan.ends)
         if plan.fault is not None:
             STEPS[plan.fault.step](store, _Countdown(plan.fault.hit))
