@@ -3,6 +3,7 @@
 Where to read from, and whether it may be stored, the database alone decides: Kafka only says which partitions are ours.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -124,8 +125,9 @@ class Member:
             self._release([place for place, part in self.partitions.items() if part is not self._unanswered])
         finally:
             self.partitions.clear()
-            self._commit(last=True)
-            self.consumer.close(autocommit=False, timeout_ms=ANSWER_MS // 2)
+            with contextlib.suppress(KafkaError):
+                self._commit(last=True)
+                self.consumer.close(autocommit=False, timeout_ms=ANSWER_MS // 2)
 
     def lag(self, partition: Partition) -> int | None:
         """Records behind the end of the partition; None before the first fetch."""
@@ -142,8 +144,10 @@ class Member:
         try:
             polled: Mapping[Any, list[Any]] = self.consumer.poll(POLL_MS, 1 if careful else None)
             return polled
-        except (OffsetOutOfRangeError, LogTruncationError) as fault:
+        except OffsetOutOfRangeError as fault:
             self._mark_out_of_range(fault.args[0])
+        except LogTruncationError as fault:
+            self._mark_out_of_range(fault.divergent_offsets)
         except FencedInstanceIdError:
             raise SourceError(
                 f"another process reads as instance {self._settings.instance!r} of group {self._settings.group!r}: give"
@@ -230,7 +234,7 @@ class Member:
 
     def _mind_gaps(self) -> Iterator[Batch]:
         now = time.monotonic()
-        if now >= self._next_look:
+        if now >= self._next_look and self.is_connected():
             self._look()
         for partition in list(self.partitions.values()):
             if partition.doubt.is_confirmed(self._seems_gapped(partition), now):
