@@ -67,10 +67,14 @@ def consume(
 
 
 class _Progress:
-    """Which partitions are ours, told when it changes; is_at_end: two looks in a row found nothing more in any."""
+    """Which partitions are ours and whether there is a broker, told when it changes.
+
+    is_at_end: two looks in a row found nothing more in any partition.
+    """
 
     def __init__(self) -> None:
         self._ours: list[str] = []
+        self._connected = True
         self._looks_at_end = 0
 
     @property
@@ -82,5 +86,8 @@ class _Progress:
         if ours != self._ours:
             self._ours = ours
             log.info("partitions assigned", extra={"partitions": ours})
+        if polled.connected != self._connected:
+            self._connected = polled.connected
+            log.warning("connected to a broker again" if polled.connected else "no broker is connected")
         is_at_end = bool(ours) and all(one.lag == 0 for one in polled.partitions)
         self._looks_at_end = self._looks_at_end + 1 if is_at_end else 0

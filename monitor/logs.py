@@ -37,6 +37,7 @@ def log_to(stream: TextIO = sys.stderr) -> None:
     root.setLevel(logging.WARNING)
     for name in OURS:
         logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger("kafka.net").setLevel(logging.CRITICAL)  # three lines for each of a night's attempts to connect
 
 
 def _fault_without_words(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -85,8 +85,9 @@ def consume(
         except FloodHalted as halted:
             log.error("%s", halted)
             raise typer.Exit(4) from None
-        except SourceError:
-            raise
+        except SourceError as fault:
+            log.error("%s", fault)
+            raise typer.Exit(2) from None
         except Exception:
             log.critical("a fault that is not foreseen; what was not stored will be read again", exc_info=True)
             raise typer.Exit(4) from None

@@ -1,0 +1,42 @@
+"""Is a log line one JSON object, without what a fault quotes?"""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from monitor.logs import log_to
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """What was logged; afterwards logging is as it was."""
+    loggers = [logging.getLogger(name) for name in (None, "consumers", "judges", "monitor", "kafka.net")]
+    before = [(logger, logger.level, logger.handlers) for logger in loggers]
+    stream = io.StringIO()
+    log_to(stream)
+    yield stream
+    for logger, level, handlers in before:
+        logger.level, logger.handlers = level, handlers
+        logger.manager._clear_cache()  # type: ignore[attr-defined]
+
+
+def test_an_unforeseen_fault_is_told_by_its_kind_and_place_alone(stream: io.StringIO) -> None:
+    try:
+        raise ValueError("what a person said")
+    except ValueError:
+        logging.getLogger("consumers.somewhere").critical("a fault", exc_info=True)
+    [row] = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert (row["event"], row["level"], row["fault"]) == ("a fault", "critical", "builtins.ValueError")
+    assert row["at"][0].endswith("test_an_unforeseen_fault_is_told_by_its_kind_and_place_alone")
+    assert "person" not in stream.getvalue()
+
+
+def test_one_record_is_one_line_whatever_it_holds(stream: io.StringIO) -> None:
+    logging.getLogger("consumers").info("two\nlines\x1b[31m", extra={"partitions": ["events/0"]})
+    logging.getLogger("somebody.else").info("not told")
+    [line] = stream.getvalue().splitlines()
+    assert json.loads(line)["partitions"] == ["events/0"]
+    assert "\x1b" not in line
