@@ -49,10 +49,9 @@ def _interrupt(
         plan = Plan(chosen.model_dump_json(), url, None, slow_commits=0.05)  # so that outages meet open transactions
         with processes() as readers:
             readers += [start(plan) for _ in range(2)]
+            _wait_for_readers(url, broker, topic, told[:PARTITIONS], ends)
             for number in range(stops):
-                part = told[number * NAMES_A_STOP : (number + 1) * NAMES_A_STOP]
-                for partition, added in fill(broker, topic, PARTITIONS, part).items():
-                    ends[partition] = ends.get(partition, 0) + added
+                _add(broker, topic, told[number * NAMES_A_STOP : (number + 1) * NAMES_A_STOP], ends)
                 time.sleep(chance.uniform(0, 1))
                 outage(chance)
             began = time.monotonic()
@@ -69,3 +68,15 @@ def _interrupt(
             assert found[table] == rows, f"{table}: {len(rows)} rows expected, {len(found[table])} found"
     broker.delete(topic)
     return {"outages": stops, "caught_up_seconds": round(caught_up, 1)}
+
+
+def _wait_for_readers(url: str, broker: OwnBroker, topic: str, told: list[list[bytes]], ends: dict[int, int]) -> None:
+    """A reader that finds no database when it starts ends at once, and its supervisor starts it again."""
+    _add(broker, topic, told, ends)
+    with EventStore.open(url) as store:
+        wait_until(lambda: all(offset(store, topic, part) > 0 for part in ends), "the first events")
+
+
+def _add(broker: OwnBroker, topic: str, told: list[list[bytes]], ends: dict[int, int]) -> None:
+    for partition, added in fill(broker, topic, PARTITIONS, told).items():
+        ends[partition] = ends.get(partition, 0) + added

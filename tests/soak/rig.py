@@ -24,6 +24,7 @@ from tests.consumers.examples import BAD, line
 
 BATCH = 40
 LATE_SECONDS = 120
+SLOW_SHARE = 0.1  # of the transactions that dawdle at their end, where a plan has slow ones
 
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload([__name__])
@@ -50,7 +51,7 @@ class Plan:
     fault: Fault | None = None
     alone: bool = False
     batches: int | None = None  # stop after so many
-    slow_commits: float = 0.0  # at most so many seconds of sleep inside the transaction
+    slow_commits: float = 0.0  # at most so many seconds of sleep inside a transaction
     order: str = "one transaction"  # or a mutation of it, which the loops must notice
 
 
@@ -180,8 +181,12 @@ def _watch(store: EventStore, plan: Plan) -> Callable[[], int]:
         return appended
 
     store.append = counted  # type: ignore[method-assign]
+    def dawdle(_connection: object) -> None:
+        if chance.random() < SLOW_SHARE:
+            time.sleep(chance.uniform(0, plan.slow_commits))
+
     if plan.slow_commits:
-        event.listen(store.engine, "commit", lambda _: time.sleep(chance.uniform(0, plan.slow_commits)))
+        event.listen(store.engine, "commit", dawdle)
     return lambda: seen
 
 

@@ -1,0 +1,89 @@
+"""Run every soak in full, about an hour, and write what was done: python -m tests.soak [NAME ...]"""
+
+import argparse
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import results_file
+from tests.broker import OwnBroker
+from tests.postgres import Server, find_binaries, fresh_database
+from tests.soak.duplicates import send_again_and_again
+from tests.soak.kills import kill_readers
+from tests.soak.outages import silence_the_broker, stop_the_database
+from tests.soak.zombies import stop_and_continue
+
+TARGET = "0 events lost, 0 doubled, contents equal to an undisturbed run's, no position moved back"
+
+
+def main() -> None:
+    """Run the soaks named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(SOAKS)}")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    rows = [_run(name, options.seed) for name in options.names or SOAKS]
+    results_file.save(
+        "soak" if not options.names else f"soak_{'_'.join(options.names)}",
+        "Soaks of the intake",
+        TARGET,
+        rows,
+        {"broker": "tansu 0.6.0 (Apache Kafka was not run)", "database": "PostgreSQL 15 where not named otherwise"},
+    )
+
+
+class Servers:
+    """A broker and a PostgreSQL for one soak."""
+
+    def __init__(self, folder: Path) -> None:
+        binaries = find_binaries()
+        assert binaries is not None, "PostgreSQL is not installed"
+        self.folder = folder
+        self.broker = OwnBroker(folder)
+        self.broker.start()
+        self.server = Server(binaries)
+
+    def close(self) -> None:
+        self.broker.kill()
+        self.server.remove()
+
+    def postgres(self) -> contextlib.AbstractContextManager[str]:
+        return fresh_database(self.server.admin_url)
+
+    @contextlib.contextmanager
+    def sqlite(self) -> Iterator[str]:
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            yield f"sqlite:///{folder}/store.sqlite"
+
+
+def _send_again(servers: Servers, seed: int) -> Mapping[str, int]:
+    with servers.postgres() as url:
+        return send_again_and_again(servers.broker, url, 100_000, 1_000, seed)
+
+
+SOAKS: Mapping[str, Callable[[Servers, int], Mapping[str, Any]]] = {
+    "kills-sqlite": lambda given, seed: kill_readers(given.broker, given.sqlite, 500, seed),
+    "kills-postgres": lambda given, seed: kill_readers(given.broker, given.postgres, 500, seed),
+    "zombies": lambda given, seed: stop_and_continue(given.broker, given.postgres, 50, seed),
+    "rebalances": lambda given, seed: stop_and_continue(given.broker, given.postgres, 15, seed, slow_commits=2.0),
+    "outages": lambda given, seed: stop_the_database(given.broker, given.server, 20, seed),
+    "silences": lambda given, seed: silence_the_broker(given.broker, given.server, 10, seed, 30),
+    "duplicates": _send_again,
+}
+
+
+def _run(name: str, seed: int) -> dict[str, Any]:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(Servers(Path(folder))) as servers:
+        found = SOAKS[name](servers, seed)
+    told = ", ".join(f"{key} {value}" for key, value in found.items())
+    row = {"soak": name, "seed": seed, "seconds": round(time.monotonic() - began), "what happened": told}
+    print(row, flush=True)
+    return row
+
+
+if __name__ == "__main__":
+    main()

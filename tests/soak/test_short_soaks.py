@@ -1,0 +1,64 @@
+"""The soaks in short; `make soak` runs them in full."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.broker import Broker, OwnBroker
+from tests.postgres import Server, fresh_database
+from tests.soak.duplicates import send_again_and_again
+from tests.soak.kills import Fresh, kill_readers
+from tests.soak.outages import stop_the_database
+from tests.soak.zombies import stop_and_continue
+
+KILLS = 14  # every step twice
+FEW_KILLS = 10
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Fresh:
+    if request.param == "postgres":
+        admin_url = request.getfixturevalue("postgres_admin_url")
+        return lambda: fresh_database(admin_url)
+
+    @contextlib.contextmanager
+    def sqlite() -> Iterator[str]:
+        yield f"sqlite:///{tmp_path}/{len(list(tmp_path.iterdir()))}.sqlite"
+
+    return sqlite
+
+
+def test_readers_killed_at_every_step_lose_and_double_nothing(broker: Broker, fresh: Fresh) -> None:
+    died = kill_readers(broker, fresh, KILLS, seed=1)
+    assert sum(died.values()) == KILLS
+    assert min(died.values()) > 0, "every step was died at"
+
+
+@pytest.mark.parametrize("fresh", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("mutation", "told"),
+    [({"order": "position first"}, "lost"), ({"order": "rows first", "keyless": True}, "doubled")],
+)
+def test_another_order_of_commits_or_a_missing_key_is_noticed(
+    broker: Broker, fresh: Fresh, mutation: dict[str, str], told: str
+) -> None:
+    with pytest.raises(AssertionError, match=rf"[1-9]\d* {told}"):
+        kill_readers(broker, fresh, FEW_KILLS, seed=3, **mutation)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("slow_commits", [0.0, 2.0])
+def test_stopped_and_continued_readers_lose_and_double_nothing(
+    broker: Broker, postgres_admin_url: str, slow_commits: float
+) -> None:
+    happened = stop_and_continue(broker, lambda: fresh_database(postgres_admin_url), 3, 1, slow_commits)
+    assert happened == {"stopped": 3, "left": 1, "joined": 1}
+
+
+def test_readers_wait_for_a_database_that_stops(own_broker: OwnBroker, postgres_server: Server) -> None:
+    assert stop_the_database(own_broker, postgres_server, 2, seed=1)["outages"] == 2
+
+
+def test_a_hundred_thousand_sends_of_a_thousand_names_are_a_thousand_events(broker: Broker, postgres_url: str) -> None:
+    assert send_again_and_again(broker, postgres_url, 100_000, 1_000, seed=1)["events"] == 1_000
