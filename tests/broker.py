@@ -1,7 +1,6 @@
 """A real broker that speaks Kafka's protocol, for as long as the tests run. KAFKA_BOOTSTRAP: use that one instead."""
 
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -118,13 +117,6 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     own.kill()
 
 
-# For tests with a broker of their own: what kafka-python says of the connections that were refused.
-left_open = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning",
-    "ignore:unclosed <socket:ResourceWarning",
-)
-
-
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[OwnBroker]:
     """A broker of the test's own, to be paused, killed and restarted."""
@@ -134,7 +126,6 @@ def own_broker(tmp_path: Path) -> Iterator[OwnBroker]:
     own.start()
     yield own
     own.kill()
-    gc.collect()  # kafka-python leaves sockets open that were refused: they are to be found here, not in another test
 
 
 def _free_port() -> int:

@@ -6,13 +6,12 @@ import pytest
 
 from consumers import kafka_member
 from consumers.incidents import EXPIRED, RECREATED
+from consumers.intake import Intake
 from consumers.kafka_gaps import Doubt, Log, find_gap
 from consumers.store import EventStore
-from tests.broker import Broker, OwnBroker, left_open
+from tests.broker import Broker, OwnBroker
 from tests.consumers.examples import line
-from tests.consumers.kafka_reading import event_ids, query, read_all, reading, settings, until
-
-pytestmark = left_open
+from tests.consumers.kafka_reading import event_ids, query, reading, settings, until
 
 
 @pytest.fixture
@@ -85,9 +84,8 @@ def test_a_recreated_topic_is_an_incident_and_read_from_its_start(broker: Broker
 def test_a_position_behind_the_end_is_an_incident(broker: Broker, path: Path) -> None:
     topic = broker.topic()
     broker.produce(topic, responses(0, 5))
-    read_all(path, settings(broker, topic), 5)
-    with EventStore.open(path) as store, store.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE source_position SET position = replace(position, ': 5', ': 1000')")
+    with EventStore.open(path) as store:
+        store.append(Intake(f"kafka:{topic}/0", {"offset": 1000, "topic_id": ""}, [], []))
     with reading(path, settings(broker, topic)) as reader:
         until(lambda: bool(reader.store.incidents()))
         broker.produce(topic, responses(5, 9))
@@ -102,16 +100,14 @@ def test_a_silent_broker_raises_nothing_and_is_seen_by_its_age(own_broker: OwnBr
     own_broker.produce(topic, responses(0, 10))
     with reading(path, settings(own_broker, topic)) as reader:
         until(lambda: len(event_ids(reader.store)) == 10)
+        until(lambda: reader.polled[-1].fetched_at is not None)
         own_broker.pause()
-        until(lambda: len({polled.fetched_at for polled in reader.polled[-8:]}) == 1)
-        silent_since = reader.polled[-1].fetched_at
         until(lambda: reader.silent_seconds() > 8)
-        assert silent_since is not None
-        assert reader.polled[-1].fetched_at == silent_since
+        silent_since = reader.polled[-1].fetched_at
         own_broker.resume()
         own_broker.produce(topic, responses(10, 20))
         until(lambda: event_ids(reader.store) == ids(0, 20))
-        assert reader.polled[-1].fetched_at != silent_since
+        until(lambda: reader.polled[-1].fetched_at != silent_since)
         assert reader.store.incidents() == []
     assert reader.result.appended.duplicate == 0
 

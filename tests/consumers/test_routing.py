@@ -25,7 +25,7 @@ from consumers.routed_events import Message
 from consumers.routing import BrokerUnavailable, Router
 from consumers.sources import JsonlSource
 from consumers.store import EventStore
-from tests.broker import Broker, left_open
+from tests.broker import Broker
 from tests.consumers.examples import line
 
 CURATION = {
@@ -253,7 +253,6 @@ def test_while_the_broker_is_away_nothing_moves_and_nothing_is_skipped(store: Ev
     assert len(kept.messages) == 3
 
 
-@left_open
 def test_a_broker_that_is_not_there_moves_nothing(store: EventStore, tmp_path: Path) -> None:
     _add(store, tmp_path, [RESPONSE, *_one_of_each()])
     with contextlib.closing(KafkaPublisher({"bootstrap_servers": "127.0.0.1:1"}, delivery_seconds=0.5)) as publisher:

@@ -13,7 +13,7 @@ import pytest
 
 from consumers.kafka_producer import KafkaPublisher
 from consumers.store import EventStore
-from tests.broker import Broker, left_open
+from tests.broker import Broker
 from tests.consumers.examples import line
 from tests.end_to_end.command import PROGRAM, reward_drift
 
@@ -79,7 +79,6 @@ def test_route_follows_the_store_and_stops_when_asked(loop: Loop) -> None:
     assert json.loads(out)["published"] == {loop.routed["reward"]: 3}
 
 
-@left_open
 def test_route_without_a_broker_is_a_fault_of_the_machine(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KafkaPublisher.__init__.__kwdefaults__, "delivery_seconds", 0.5)
     loop.add("events", [line("feedback")])
@@ -112,7 +111,6 @@ def test_doctor_names_the_topic_that_is_not_there_and_how_to_make_it(loop: Loop,
     assert told == f"absent is not there: kafka-topics.sh --bootstrap-server {broker.bootstrap} --create --topic absent"
 
 
-@left_open
 def test_doctor_names_the_broker_that_does_not_answer(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumers.kafka_reach.WAIT_SECONDS", 0.5)
     loop.write("127.0.0.1:1")
