@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,14 +26,21 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(SOAKS)}")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    rows = [_run(name, options.seed) for name in options.names or SOAKS]
+    found = {name: _run(name, options.seed) for name in options.names or SOAKS}
+    known = {row["soak"]: row for row in _earlier_rows()} | found
     results_file.save(
-        "soak" if not options.names else f"soak_{'_'.join(options.names)}",
+        "soak",
         "Soaks of the intake",
         TARGET,
-        rows,
+        [known[name] for name in SOAKS if name in known],
         {"broker": "tansu 0.6.0 (Apache Kafka was not run)", "database": "PostgreSQL 15 where not named otherwise"},
     )
+
+
+def _earlier_rows() -> list[dict[str, Any]]:
+    file = results_file.RESULTS / "soak.json"
+    rows: list[dict[str, Any]] = json.loads(file.read_text())["rows"] if file.exists() else []
+    return rows
 
 
 class Servers:

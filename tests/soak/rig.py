@@ -181,6 +181,7 @@ def _watch(store: EventStore, plan: Plan) -> Callable[[], int]:
         return appended
 
     store.append = counted  # type: ignore[method-assign]
+
     def dawdle(_connection: object) -> None:
         if chance.random() < SLOW_SHARE:
             time.sleep(chance.uniform(0, plan.slow_commits))
