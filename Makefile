@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench soak clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -30,6 +30,11 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m tests.benchmarks.replay_bench
 	$(BIN)/python -m tests.benchmarks.detector_bench
 	$(BIN)/python -m tests.benchmarks.tick_bench
+	$(BIN)/python -m tests.benchmarks.interval_table
+	$(BIN)/python -m tests.benchmarks.stream_bench
+
+soak: $(VENV)/.installed
+	$(BIN)/python -m tests.soak
 
 clean:
 	rm -rf $(VENV) demo-output build *.egg-info
