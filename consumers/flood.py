@@ -70,7 +70,8 @@ class FloodGuard:
         longest, since = max(self._runs(latest, intake), key=itemgetter(0), default=(0, ""))
         if longest >= self._limits.rejected_run:
             return Found(FLOOD, f"{longest:,} events in a row were rejected, the first at {since} ({_reasons(intake)})")
-        if latest.records >= WINDOW and latest.rejected >= self._limits.rejected_ratio * latest.records:
+        is_share_too_large = latest.rejected >= self._limits.rejected_ratio * latest.records
+        if intake.refusals and latest.records >= WINDOW and is_share_too_large:
             told = f"{latest.rejected:,} of the last {latest.records:,} events were rejected"
             return Found(FLOOD, f"{told}, up to {intake.refusals[-1].record.position} ({_reasons(intake)})")
         return None

@@ -1,5 +1,6 @@
 """How do events get from a source into the store? One flat loop; a batch is stored whole or read again."""
 
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -53,14 +54,15 @@ def ingest(
     and whatever the database raises; neither rejects an event.
     """
     result = IngestResult()
-    for batch in source.batches(store.position):  # 1. poll
-        intake = parse_batch(batch, event_bytes)  # 2. parse; 3. split feedback by purpose
-        try:
-            appended = store.append(intake)  # 4. rows and position, one transaction
-        except ClaimLost as lost:  # the source sees it too, by batch.claim
-            log.warning("%s; nothing was stored", lost)
-            continue
-        result = IngestResult(result.appended + appended, result.batches + 1)
-        if progress is not None:
-            progress(result)  # 5. tell, then next
+    with contextlib.closing(source.batches(store.position)) as batches:  # so that a fault of the store ends it at once
+        for batch in batches:  # 1. poll
+            intake = parse_batch(batch, event_bytes)  # 2. parse; 3. split feedback by purpose
+            try:
+                appended = store.append(intake)  # 4. rows and position, one transaction
+            except ClaimLost as lost:  # the source sees it too, by batch.claim
+                log.warning("%s; nothing was stored", lost)
+                continue
+            result = IngestResult(result.appended + appended, result.batches + 1)
+            if progress is not None:
+                progress(result)  # 5. tell, then next
     return result

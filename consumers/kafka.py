@@ -10,7 +10,7 @@ import importlib.util
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,7 +84,7 @@ class KafkaSource:
         self._next_telling = 0.0
         self._fetched_at: float | None = None
 
-    def batches(self, saved: SavedPosition) -> Iterator[Batch]:
+    def batches(self, saved: SavedPosition) -> Generator[Batch, None, None]:
         """Yield batches until `stop()`.
 
         Raises SourceError at once if brokers, topics or credentials cannot be used; later they may come and go. Raises

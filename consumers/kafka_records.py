@@ -85,7 +85,7 @@ def _attributes(headers: Sequence[Header]) -> dict[str, str]:
     for name, value in headers:
         if name.startswith("ce_"):
             if name[3:] in attributes:
-                raise EventRejected("bad_value", f"header {name[:128]}: comes twice")
+                raise EventRejected("bad_value", f"header {name[:128]!r}: comes twice")
             attributes[name[3:]] = _text(name, value)
     if "data" in attributes:
         raise EventRejected("bad_value", "header ce_data: the data of an event is the record's value")
@@ -105,8 +105,8 @@ def _join(attributes: dict[str, str], data: bytes) -> bytes:
 
 def _text(name: str, value: bytes | None) -> str:
     if value is None:
-        raise EventRejected("bad_value", f"header {name[:128]}: has no value")
+        raise EventRejected("bad_value", f"header {name[:128]!r}: has no value")
     try:
         return value.decode()
     except UnicodeDecodeError as fault:
-        raise EventRejected("not_utf8", f"header {name[:128]}: {fault.reason} at byte {fault.start}") from None
+        raise EventRejected("not_utf8", f"header {name[:128]!r}: {fault.reason} at byte {fault.start}") from None

@@ -73,10 +73,10 @@ _record = functools.partial(tuple.__new__, Record)  # the constructor's speed ma
 class Source(Protocol):
     """Anything that delivers events in batches and can go on from a saved position."""
 
-    def batches(self, saved: SavedPosition) -> Iterator[Batch]:
+    def batches(self, saved: SavedPosition) -> Generator[Batch, None, None]:
         """Yield batches from where `saved(source)` says each source was left, or from its start when that is None.
 
-        Raises SourceError if a source cannot be read.
+        Closing the generator gives back what the source holds. Raises SourceError if a source cannot be read.
         """
         ...
 
@@ -124,7 +124,7 @@ class JsonlSource:
         self.progress = progress
         self._damages: dict[Path, str] = {}
 
-    def batches(self, saved: SavedPosition) -> Iterator[Batch]:
+    def batches(self, saved: SavedPosition) -> Generator[Batch, None, None]:
         """Yield the batches of every file.
 
         Raises SourceError at once if a path cannot be read, and at the end, when everything readable was delivered, if

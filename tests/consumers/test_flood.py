@@ -74,6 +74,12 @@ def test_a_share_long_ago_does_not_count(store: EventStore) -> None:
     assert flood_after(store, "b" * 900, "g" * 2100, "b" * 900, "g" * 1000, limits=limits) is None
 
 
+def test_a_batch_without_a_bad_event_is_no_reason_to_stop_whatever_came_before(store: EventStore) -> None:
+    limits = FloodSettings(rejected_run=10_000, rejected_ratio=0.5)
+    assert flood_after(store, "b" * (WINDOW - 100), "g" * 100, limits=limits) is None
+    assert flood_after(store, "b" * (WINDOW - 100), "g" * 99 + "b", limits=limits) is not None
+
+
 def test_records_given_up_unread_count_too(store: EventStore) -> None:
     guarded = GuardedStore(store, LIMITS)
     unread = [Refusal(Record(b"", f"offset {number}", 0), "too_large", "") for number in range(3, 8)]

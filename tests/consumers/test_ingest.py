@@ -1,8 +1,10 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
 
 from consumers.files import Position
 from consumers.ingest import IngestResult, ingest
@@ -27,7 +29,7 @@ class ListSource:
     def __init__(self, batches: Sequence[Sequence[bytes]]) -> None:
         self._batches = batches
 
-    def batches(self, saved: SavedPosition) -> Iterator[Batch]:
+    def batches(self, saved: SavedPosition) -> Generator[Batch, None, None]:
         del saved
         for raws in self._batches:
             yield Batch("list", [Record(raw, f"place of {hash(raw)}", len(raw)) for raw in raws], None)
@@ -92,3 +94,20 @@ def test_position_goes_with_its_batch_and_never_ahead(tmp_path: Path) -> None:
         )
     assert [events for events, _ in seen] == [4, 8, 10]
     assert [position["line"] for _, position in seen if position] == [4, 8, 10]
+
+
+def test_a_fault_of_the_store_ends_the_source_at_once_while_the_fault_is_still_held() -> None:
+    ended = []
+
+    class Endless:
+        def batches(self, saved: SavedPosition) -> Generator[Batch, None, None]:
+            try:
+                yield Batch("endless", [Record(EVENTS[0], "place", 1)], None)
+            finally:
+                ended.append(True)
+
+    with EventStore.open(":memory:") as store:
+        store.engine.dispose()  # with it go the tables of a store in memory
+        with pytest.raises(OperationalError, match="no such table"):
+            ingest(Endless(), store)
+        assert ended == [True]

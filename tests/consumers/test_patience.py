@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -184,7 +184,7 @@ class Numbers:
     def __init__(self, store: IntakeStore, while_: Callable[[], bool]) -> None:
         self._claim, self._while = store.claim(SOURCE), while_
 
-    def batches(self, saved: SavedPosition) -> Iterator[Batch]:
+    def batches(self, saved: SavedPosition) -> Generator[Batch, None, None]:
         offset = 0
         while self._while():
             records = [Record(line("score", id=f"e-{n}"), f"offset {n}", 1) for n in range(offset, offset + 20)]

@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from consumers.intake import Appended, Intake, parse_batch
-from consumers.sources import Batch, Record
+from consumers.kafka_records import assemble_event
+from consumers.rejection import EventRejected
+from consumers.sources import Batch, Record, Refusal
 from consumers.store import EventStore
 from consumers.unstorable import keep_aside
 from tests.consumers.examples import line
@@ -41,6 +43,15 @@ def test_what_only_postgresql_refuses_is_rejected_too(postgres_url: str, value: 
     with EventStore.open(postgres_url) as store:
         appended = store.append(_spoil(_batch(4), 2, value))
         assert (appended.accepted, appended.rejected_by_reason) == (3, {"not_storable": 1})
+
+
+@pytest.mark.parametrize("headers", [[("ce_a\0", None)], [("ce_a\0", b"\xff")], [("ce_a\0", b"1"), ("ce_a\0", b"2")]])
+def test_why_a_header_was_refused_can_be_stored(store_url: str, headers: list[tuple[str, bytes | None]]) -> None:
+    with pytest.raises(EventRejected) as caught:
+        assemble_event(headers, b"{}")
+    refusal = Refusal(Record(b"{}", "offset 3", 2), caught.value.reason, caught.value.detail)
+    with EventStore.open(store_url) as store:
+        assert store.append(Intake("kafka:events/0", {"offset": 4}, [], [refusal])).rejected == 1
 
 
 def test_a_fault_of_the_database_rejects_nothing(store_url: str) -> None:
