@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from consumers.drain import Drain
 from consumers.events import EVENT_BYTES
 from consumers.flood import GuardedStore
 from consumers.health import Health
@@ -11,6 +12,7 @@ from consumers.kafka import KafkaSource, Polled
 from consumers.kafka_settings import KafkaSettings
 from consumers.metrics import IntakeMetrics, MeteredStore
 from consumers.patience import PatientStore, StoppedWaiting
+from consumers.sources import SourceError
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +31,16 @@ def consume(
 
     drain: also until every partition assigned to us has been read to its present end. event_bytes: as of `ingest`.
     An outage of database or brokers is waited out. Raises FloodHalted when too much is rejected or an earlier flood is
-    still open, SourceError for what a person has to mend.
+    still open, SourceError for what a person has to mend, also when we are to drain and get no partition at all.
     """
-    progress = _Progress()
+    assignment = _Assignment()
+    ending = Drain(2 * settings.session_timeout_seconds)  # a reader that died is missed after one of these
 
     def on_poll(polled: Polled) -> None:
         metrics.polled(polled)
         health.polled(polled)
-        progress.polled(polled)
+        assignment.polled(polled)
+        ending.polled(polled)
 
     def told(said: str | None) -> None:
         metrics.waiting(said)
@@ -46,7 +50,7 @@ def consume(
     guarded = GuardedStore(patient, settings.limits, health.flooded)
 
     def is_over() -> bool:
-        return stop() or guarded.flood is not None or (drain and progress.is_at_end)
+        return stop() or guarded.flood is not None or (drain and (ending.is_done or ending.is_idle))
 
     source = KafkaSource(settings, guarded, stop=is_over, limit=event_bytes, on_poll=on_poll)
     done = IngestResult()
@@ -63,23 +67,20 @@ def consume(
         )
     if guarded.flood is not None:
         raise guarded.flood
+    if drain and ending.is_idle:
+        raise SourceError(
+            f"group {settings.group} has no partition for this reader, so that there is nothing to drain: others read"
+            " them all; stop one of them, or wait for what they do"
+        )
     return done
 
 
-class _Progress:
-    """Which partitions are ours and whether there is a broker, told when it changes.
-
-    is_at_end: two looks in a row found nothing more in any partition.
-    """
+class _Assignment:
+    """Which partitions are ours and whether there is a broker, told when it changes."""
 
     def __init__(self) -> None:
         self._ours: list[str] = []
         self._connected = True
-        self._looks_at_end = 0
-
-    @property
-    def is_at_end(self) -> bool:
-        return self._looks_at_end >= 2
 
     def polled(self, polled: Polled) -> None:
         ours = sorted(f"{one.topic}/{one.partition}" for one in polled.partitions)
@@ -89,5 +90,3 @@ class _Progress:
         if polled.connected != self._connected:
             self._connected = polled.connected
             log.warning("connected to a broker again" if polled.connected else "no broker is connected")
-        is_at_end = bool(ours) and all(one.lag == 0 for one in polled.partitions)
-        self._looks_at_end = self._looks_at_end + 1 if is_at_end else 0
