@@ -18,7 +18,6 @@ from consumers.incidents import add_incident
 from consumers.intake import Appended, Arrival, Intake
 from consumers.rows import Row
 from consumers.sources import Refusal
-from consumers.turns import take_turn
 
 RAW_BYTES = 1 << 16  # how much is kept of a record that was rejected or in conflict
 _LOOKUP = 400  # identities in one query
@@ -27,9 +26,8 @@ _event, _rejected, _conflict = (SQLModel.metadata.tables[name] for name in ("eve
 
 
 class Writer(Protocol):
-    """The fast way into one kind of database: `stage` before the writer's turn, the others after it."""
+    """The fast way into one kind of database."""
 
-    def stage(self, connection: Connection, arrivals: Sequence[Arrival]) -> None: ...
     def insert_identities(self, connection: Connection, first: int, arrivals: Sequence[Arrival]) -> int: ...
     def insert_rows(self, connection: Connection, table: str, rows: Sequence[Row]) -> None: ...
 
@@ -40,18 +38,13 @@ _WRITERS: Mapping[str, Writer] = {"sqlite": append_sqlite, "postgresql": append_
 def append_intake(connection: Connection, intake: Intake, received_at_us: int) -> Appended:
     """Write events, rejections, conflicts, incidents and the source's position.
 
-    The transaction may have its turn to write already, or gets it here, when what can be done without it is done.
     Raises ClaimLost and what the database raises.
     """
-    writer = _WRITERS[connection.dialect.name]
-    if intake.arrivals:
-        writer.stage(connection, intake.arrivals)
-    take_turn(connection)
     if intake.claim is not None:
         check_claim(connection, intake.claim)
     for found in intake.incidents:
         add_incident(connection, intake.source, found, received_at_us)
-    accepted, known = _insert_events(connection, writer, intake.arrivals)
+    accepted, known = _insert_events(connection, intake.arrivals)
     conflicts = _insert_conflicts(connection, known, received_at_us)
     for refusal in intake.refusals:
         _insert_rejected(connection, intake.source, refusal, received_at_us)
@@ -70,12 +63,11 @@ def append_intake(connection: Connection, intake: Intake, received_at_us: int) -
     )
 
 
-def _insert_events(
-    connection: Connection, writer: Writer, arrivals: Sequence[Arrival]
-) -> tuple[list[Arrival], list[Arrival]]:
+def _insert_events(connection: Connection, arrivals: Sequence[Arrival]) -> tuple[list[Arrival], list[Arrival]]:
     """Number and insert events with their rows: (those that were new, those whose identity was known), in order."""
     if not arrivals:
         return [], []
+    writer = _WRITERS[connection.dialect.name]
     first = (connection.execute(select(func.max(_event.c.seq))).scalar() or 0) + 1
     numbered = list(enumerate(arrivals, start=first))
     known: list[Arrival] = []

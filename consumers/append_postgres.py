@@ -1,13 +1,18 @@
-"""How do rows get into PostgreSQL fast? By binary COPY; identities by way of a table of the connection's own."""
+"""How do rows get into PostgreSQL fast? By binary COPY straight into their tables.
+
+COPY knows no ON CONFLICT. Where a batch brings an identity that is known, its COPY fails as a whole, and the identities
+go by way of a table of the connection's own; what was read before often comes in long stretches, so that the next
+batches of the connection take that way at once.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Dialect, MetaData, Table, bindparam, select
+from sqlalchemy import Column, Connection, Dialect, MetaData, Table, select
 from sqlalchemy.dialects.postgresql import Insert, insert
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import SQLModel
 
 from consumers import tables  # noqa: F401 - fills the metadata
@@ -18,20 +23,36 @@ from consumers.rows import Row
 _event = SQLModel.metadata.tables["event"]
 _staged = Table("staged_event", MetaData(), *(Column(column.name, column.type) for column in _event.columns))
 _CREATE_STAGED = "CREATE TEMPORARY TABLE IF NOT EXISTS staged_event (LIKE event) ON COMMIT DELETE ROWS"
+_WARY_BATCHES = 20  # that take the slow way after one that had to
 _COPIED_AS = {"BIGINT": "int8", "VARCHAR": "text", "FLOAT": "float8", "BOOLEAN": "bool", "BYTEA": "bytea"}
 
 
-def stage(connection: Connection, arrivals: Sequence[Arrival]) -> None:
-    """Bring the identities of a batch to the server, numbered from 0; the transaction can do it before its turn."""
+def insert_identities(connection: Connection, first: int, arrivals: Sequence[Arrival]) -> int:
+    """Number events from `first` and insert those whose identity is new; returns how many they were."""
+    wary = connection.info.get("wary_batches", 0)
+    if not wary and _insert_all(connection, first, arrivals):
+        return len(arrivals)
+    inserted = _insert_new(connection, first, arrivals)
+    connection.info["wary_batches"] = max(wary - 1, 0) if inserted == len(arrivals) else _WARY_BATCHES
+    return inserted
+
+
+def _insert_all(connection: Connection, first: int, arrivals: Sequence[Arrival]) -> bool:
+    """Insert every identity; False, with none of them inserted, if any was known."""
+    try:
+        with connection.begin_nested():
+            _copy(connection, _event, identity_rows(first, arrivals))
+    except IntegrityError:
+        return False
+    return True
+
+
+def _insert_new(connection: Connection, first: int, arrivals: Sequence[Arrival]) -> int:
+    """Insert the identities that are new, the first of equal ones; returns how many they were."""
     connection.exec_driver_sql(_CREATE_STAGED)
     connection.exec_driver_sql("DELETE FROM staged_event")
-    _copy(connection, _staged, identity_rows(0, arrivals))
-
-
-def insert_identities(connection: Connection, first: int, arrivals: Sequence[Arrival]) -> int:
-    """Number the staged events from `first` and insert those whose identity is new; returns how many they were."""
-    options = {"preserve_rowcount": True}
-    return connection.execute(_merge(), {"first": first}, execution_options=options).rowcount
+    _copy(connection, _staged, identity_rows(first, arrivals))
+    return connection.execute(_merge(), execution_options={"preserve_rowcount": True}).rowcount
 
 
 def insert_rows(connection: Connection, table: str, rows: Sequence[Row]) -> None:
@@ -73,5 +94,5 @@ def _types(table: Table, dialect: Dialect) -> list[str]:
 @cache
 def _merge() -> Insert:
     columns = [column.name for column in _event.columns]
-    numbered = select(bindparam("first") + _staged.c.seq, *list(_staged.columns)[1:]).order_by(_staged.c.seq)
-    return insert(_event).from_select(columns, numbered).on_conflict_do_nothing()
+    in_order = select(_staged).order_by(_staged.c.seq)
+    return insert(_event).from_select(columns, in_order).on_conflict_do_nothing()

@@ -13,10 +13,6 @@ from consumers.intake import Arrival
 from consumers.rows import Row
 
 
-def stage(connection: Connection, arrivals: Sequence[Arrival]) -> None:
-    """There is nothing to bring nearer to a database in the same process."""
-
-
 def insert_identities(connection: Connection, first: int, arrivals: Sequence[Arrival]) -> int:
     """Number events from `first` and insert those whose identity is new; returns how many they were."""
     return _insert(connection, "event", identity_rows(first, arrivals))

@@ -39,19 +39,17 @@ def open_engine(url_or_path: str | Path) -> Engine:
 
 
 @contextmanager
-def writing(engine: Engine, *, has_turn: bool = True) -> Iterator[Connection]:
+def writing(engine: Engine, *, for_ever: bool = False) -> Iterator[Connection]:
     """One write transaction, committed at the end of the block, rolled back by an exception.
 
     There is one writer at a time, from its turn to its commit: what it read in between is still true when it commits,
     and whoever reads rows in the order of `seq` never sees one before a smaller one.
-    has_turn: False leaves it to the block to call `take_turn` before it writes to any shared table. (SQLite gives the
-    turn at once all the same.)
+    for_ever: wait for the turn however long it takes (PostgreSQL; SQLite waits a minute).
     """
     with engine.connect() as connection:
         connection = connection.execution_options(write_transaction=True)
         with connection.begin():
-            if has_turn:
-                take_turn(connection)
+            take_turn(connection, for_ever=for_ever)
             yield connection
 
 
@@ -72,26 +70,19 @@ def migrate(engine: Engine, chain: str, steps: Sequence[Step]) -> None:
     """
     if _applied(engine, chain, len(steps)) == len(steps):
         return
-    with _migrating(engine) as connection:
+    with writing(engine, for_ever=True) as connection:
         connection.execute(
             text("CREATE TABLE IF NOT EXISTS migration (chain VARCHAR NOT NULL PRIMARY KEY, number INTEGER NOT NULL)")
         )
         connection.execute(text("INSERT INTO migration VALUES (:chain, 0) ON CONFLICT DO NOTHING"), {"chain": chain})
     for number, step in enumerate(steps, start=1):
-        with _migrating(engine) as connection:
+        with writing(engine, for_ever=True) as connection:
             if _number(connection, chain, len(steps)) < number:
                 step(connection)
                 connection.execute(
                     text("UPDATE migration SET number = :number WHERE chain = :chain"),
                     {"chain": chain, "number": number},
                 )
-
-
-@contextmanager
-def _migrating(engine: Engine) -> Iterator[Connection]:
-    with writing(engine, has_turn=False) as connection:
-        take_turn(connection, for_ever=True)
-        yield connection
 
 
 def _applied(engine: Engine, chain: str, known: int) -> int:

@@ -97,7 +97,7 @@ class EventStore:
         return self._append(keep_aside(intake, self._try_to_append))
 
     def _append(self, intake: Intake) -> Appended:
-        with writing(self.engine, has_turn=False) as connection:
+        with writing(self.engine) as connection:
             return append_intake(connection, intake, self._now_us())
 
     def _try_to_append(self, arrivals: Sequence[Arrival]) -> None:

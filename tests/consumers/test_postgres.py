@@ -124,7 +124,7 @@ def test_reading_does_not_wait_for_the_writer_and_sees_one_moment(store: EventSt
     assert store.counts().events == 0
 
 
-@pytest.mark.parametrize("moment", ["DELETE FROM staged_event", "INSERT INTO event", "COMMIT"])
+@pytest.mark.parametrize("moment", ["SAVEPOINT", "DELETE FROM staged_event", "INSERT INTO event", "COMMIT"])
 def test_server_that_dies_within_a_batch_leaves_nothing_of_it(postgres_server: Server, moment: str) -> None:
     with fresh_database(postgres_server.admin_url) as url, EventStore.open(url) as store:
         store.append(batch("a"))
@@ -142,12 +142,24 @@ def test_server_that_dies_within_a_batch_leaves_nothing_of_it(postgres_server: S
         name, listener = ("commit", die) if moment == "COMMIT" else ("before_cursor_execute", die_before)
         event.listen(store.engine, name, listener)
         with pytest.raises(OperationalError):
-            store.append(batch("b", "c"))
+            store.append(batch("a", "b", "c"))
         event.remove(store.engine, name, listener)
         assert died
         postgres_server.start()
         assert (store.counts().events, store.position("/file")) == (1, {"last": "a"})
-        assert store.append(batch("b", "c")).accepted == 2
+        assert store.append(batch("a", "b", "c")).accepted == 2
+
+
+def test_batches_with_and_without_known_events_by_turns_lose_and_double_nothing(store: EventStore) -> None:
+    """After a known event the next batches take the slow way, and then the fast one again."""
+    for number in range(30):
+        fresh, known = f"fresh-{number}", f"fresh-{max(number - 1, 0)}"
+        names = [fresh, fresh, f"other-{number}"] + [known] * (number % 7 == 3)
+        appended = store.append(batch(*names))
+        assert (appended.accepted, appended.duplicate) == (2, len(names) - 2)
+    for number in range(25):
+        assert store.append(batch(f"late-{number}")).accepted == 1
+    assert store.counts().events == 85
 
 
 def test_database_that_is_not_there_is_told_without_the_password(postgres_admin_url: str) -> None:
