@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check bench soak clean
+.PHONY: demo test check bench bench-full soak clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -24,7 +24,15 @@ check: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed
+$(VENV)/.rivals: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[bench]'
+	touch $@
+
+bench: $(VENV)/.rivals
+	$(BIN)/python -m tests.benchmarks.decouple_bench
+
+bench-full: $(VENV)/.rivals
+	$(BIN)/python -m tests.benchmarks.decouple_bench --full
 	$(BIN)/python -m tests.benchmarks.worlds_table --seeds 50
 	$(BIN)/python -m tests.benchmarks.ingest_bench
 	$(BIN)/python -m tests.benchmarks.replay_bench

@@ -1,0 +1,111 @@
+"""Run the benchmark: `python -m tests.benchmarks.decouple_bench [--full]`.
+
+Writes results/decouple_bench.{json,md,svg} (in full) or results/decouple_bench_short.{json,md,svg}.
+"""
+
+import argparse
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.decouple_bench import cost, plots, report, rivals, summary, targets
+from tests.benchmarks.decouple_bench.runs import watch_all
+from tests.benchmarks.decouple_bench.scenarios import BENIGN, HARMS, NULLS, TRAPS, TUNED_ON
+from tests.benchmarks.results_file import MACHINE, RESULTS
+
+TUNING_SEED, SEED, LABELS, FEW_LABELS = 1, 2, 100, 20
+ABOUT = """\
+Generated loops, not data of anybody: 4 cohorts, a thumb as reward, a binary outcome, {labels} labels a day, 60
+reference days, then 224 monitored days; whatever changes does so after 56 of them. {runs} runs a scenario ({few} for
+ADWIN and KSWIN), seed {seed}; thresholds of everything not called *guaranteed* are tuned on {tuning} other null runs
+with the weekday mix (seed {tuning_seed}) to alert in at most .10 of them. Delay is the mean over the 168 days that are
+left, 168 where there was no alert, ± its standard error; runs that alerted before the change are left out. Intervals
+are 95%: exact binomial for shares, bootstrap over runs for ratios. Tuned thresholds have an error of their own: with
+{tuning} runs the .10 is uncertain by ±{tuned_error:.3f} (one standard error), which the share of the weekday null
+shows; it is in no interval. The guaranteed modes are untuned: default allowance, default weights of the family.
+Machine: {machine}; {seconds:,.0f} s in {processes} processes.{absent}"""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Runs a scenario, of the slow rivals, and for tuning."""
+
+    runs: int
+    few: int
+    tuning: int
+
+
+SHORT, FULL = Size(40, 12, 100), Size(150, 60, 300)
+
+
+def main() -> None:
+    """Run, print and save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--full", action="store_true", help="150 runs a scenario instead of 40")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    asked = parser.parse_args()
+    size = FULL if asked.full else SHORT
+    name = "decouple_bench" if asked.full else "decouple_bench_short"
+    found = measure(size, asked.processes, RESULTS / f"{name}.svg")
+    text = report.markdown(found)
+    (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    (RESULTS / f"{name}.md").write_text(text)
+    print(text)
+
+
+def measure(size: Size, processes: int, figure: Path) -> dict[str, Any]:
+    """Everything that is reported."""
+    start = time.monotonic()
+    tune, found = watch(size, processes)
+    if plots.PRESENT:
+        plots.draw(found, LABELS, figure)
+    return figures(tune, found) | {
+        "about": _about(size, processes, time.monotonic() - start),
+        "size": vars(size),
+        "seeds": {"tuning": TUNING_SEED, "runs": SEED},
+        "cost": cost.measure(),
+    }
+
+
+def watch(size: Size, processes: int) -> tuple[summary.Found, summary.Found]:
+    """The runs that thresholds are tuned on, and those that are reported."""
+    few = [case.with_labels(FEW_LABELS) for case in (TUNED_ON, HARMS[0], HARMS[1])]
+    tune = watch_all([TUNED_ON, few[0]], size.tuning, min(size.tuning, 2 * size.few), TUNING_SEED, processes)
+    return tune, watch_all([*NULLS, *HARMS, *BENIGN, *TRAPS, *few], size.runs, size.few, SEED, processes)
+
+
+def figures(tune: summary.Found, found: summary.Found) -> dict[str, Any]:
+    """All figures of these runs."""
+    modes, sparse = summary.modes(tune, LABELS), summary.modes(tune, FEW_LABELS)
+    return {
+        "targets": targets.targets(found, modes, LABELS),
+        "harms": summary.harms(found, modes, LABELS),
+        "benign": summary.benign(found, modes, LABELS),
+        "nulls": summary.nulls(found, modes, LABELS),
+        "untuned": summary.untuned(found, LABELS),
+        "limits": summary.limits(found, LABELS),
+        "sparse_harms": summary.harms(found, sparse, FEW_LABELS),
+        "sparse_nulls": summary.nulls(found, sparse, FEW_LABELS),
+        "allowance": {f"{case}, {labels} a day": watched.allowance for (case, labels), watched in found.items()},
+        "thresholds": {mode.name: mode.threshold for mode in modes},
+    }
+
+
+def _about(size: Size, processes: int, seconds: float) -> str:
+    missing = [
+        name
+        for name, there in (("river: no ADWIN, no KSWIN", rivals.RIVER), ("matplotlib: no figure", plots.PRESENT))
+        if not there
+    ]
+    return ABOUT.format(
+        labels=LABELS, runs=size.runs, few=size.few, seed=SEED, tuning=size.tuning, tuning_seed=TUNING_SEED,
+        tuned_error=(0.1 * 0.9 / size.tuning) ** 0.5, machine=MACHINE, seconds=seconds, processes=processes,
+        absent="".join(f" Left out, not installed: {name} (`pip install '.[bench]'`)." for name in missing),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

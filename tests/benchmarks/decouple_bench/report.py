@@ -1,0 +1,128 @@
+"""The benchmark's figures as Markdown: targets first, then tables of one kind of figure each."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tests.benchmarks.decouple_bench.metrics import POWER_DAYS
+
+Rows = Sequence[dict[str, Any]]
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """found: as saved in the JSON."""
+    blocks = [
+        "# decouple-bench: when does a reward stop meaning better outcomes, and who says so?",
+        found["about"],
+        *_titled("Targets", _table(found["targets"], TARGETS)),
+        *_titled("Delay in days (share alerted, if below 1) by harm", _pivot(found["harms"], "scenario", _days)),
+        *_titled("Share of runs alerting although nothing is wrong", _pivot(_quiet(found), "scenario", _share)),
+        *_titled("Traps: why outcomes must be matured and audited", _pivot(_traps(found), "scenario", _share)),
+        *_titled("Guaranteed modes against their bounds", _table(_promised(found["nulls"]), BOUNDS)),
+        *_titled("False alerts of rivals as they come, in 224 days", _pivot(found["untuned"], "null", _share)),
+        *_titled(
+            "Share alerted after 28 / 56 / 112 / 168 days; labels to the alert; share alerted before the change",
+            _pivot(found["harms"], "scenario", _power),
+        ),
+        *_titled("At 20 labels a day: delay in days (share alerted)", _pivot(found["sparse_harms"], "scenario", _days)),
+        *_titled("At 20 labels a day: false alerts in 224 days", _pivot(found["sparse_nulls"], "null", _share)),
+        *_titled("Distance to log(A) / KL", _table(found["limits"], LIMITS)),
+        *_titled("Mean allowance of A1 (share of outcome)", _table(_allowances(found), ALLOWANCES)),
+        *_titled("Cost of one series", _table(found["cost"], COST)),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _days(row: dict[str, Any]) -> str:
+    if not row["runs"]:
+        return "-"
+    power = row["power"][POWER_DAYS[-1]]
+    return f"{row['days']:.1f} ± {row['error']:.1f}" + (f" ({power:.2f})" if power < 1 else "")
+
+
+def _power(row: dict[str, Any]) -> str:
+    if not row["runs"]:
+        return "-"
+    told = "/".join(f"{row['power'][limit]:.2f}".removeprefix("0") for limit in POWER_DAYS)
+    return f"{told}; {row['labels']:,.0f}; {row['early']:.2f}"
+
+
+def _share(row: dict[str, Any]) -> str:
+    return "-" if not row["runs"] else f"{row['share']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+
+
+def _quiet(found: dict[str, Any]) -> Rows:
+    silent = [{**row, "scenario": row["null"]} for row in found["nulls"]]
+    return silent + [row for row in found["benign"] if row["kind"] == "benign"]
+
+
+def _allowances(found: dict[str, Any]) -> Rows:
+    return [{"case": case, "allowance": value} for case, value in found["allowance"].items()]
+
+
+def _traps(found: dict[str, Any]) -> Rows:
+    return [row for row in found["benign"] if row["kind"] == "trap"]
+
+
+def _promised(rows: Rows) -> Rows:
+    return [row for row in rows if row["bound"] is not None]
+
+
+Column = tuple[str, Callable[[dict[str, Any]], str]]
+TARGETS: tuple[Column, ...] = (
+    ("target", lambda row: row["target"]),
+    ("aim", lambda row: row["aim"]),
+    ("measured [95%]", lambda row: f"{row['measured']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"),
+    ("", lambda row: row["verdict"]),
+)
+BOUNDS: tuple[Column, ...] = (
+    ("mode", lambda row: row["mode"]),
+    ("null", lambda row: row["null"]),
+    ("share [95%]", _share),
+    ("bound", lambda row: f"{row['bound']:.2f}"),
+    ("share / bound", lambda row: f"{row['ratio']:.2f}"),
+    ("upper limit / bound", lambda row: f"{row['ratio_high']:.2f}"),
+)
+LIMITS: tuple[Column, ...] = (
+    ("scenario", lambda row: row["scenario"]),
+    ("mode", lambda row: row["mode"]),
+    ("nats a label", lambda row: f"{row['nats_a_label']:.4f}"),
+    ("log(A)/KL, days", lambda row: f"{row['least_days']:.1f}"),
+    ("measured", lambda row: f"{row['days']:.1f} ± {row['error']:.1f}"),
+    ("ratio", lambda row: f"{row['ratio']:.1f}"),
+)
+ALLOWANCES: tuple[Column, ...] = (
+    ("case", lambda row: row["case"]),
+    ("allowance", lambda row: f"{row['allowance']:.4f}"),
+)
+COST: tuple[Column, ...] = (
+    ("detector", lambda row: row["detector"]),
+    ("µs a score", lambda row: str(row["microseconds_per_score"])),
+    ("bytes kept", lambda row: row["bytes_per_series"]),
+)
+
+
+def _titled(title: str, table: str) -> list[str]:
+    return [f"## {title}", table] if table else []
+
+
+def _table(rows: Rows, columns: Sequence[Column]) -> str:
+    if not rows:
+        return ""
+    lines = [
+        [name for name, _ in columns],
+        ["---"] * len(columns),
+        *([cell(row) for _, cell in columns] for row in rows),
+    ]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _pivot(rows: Rows, across: str, cell: Callable[[dict[str, Any]], str]) -> str:
+    """One line a mode, one column a value of `across`."""
+    columns = list(dict.fromkeys(row[across] for row in rows))
+    cells: dict[str, dict[str, str]] = {}
+    for row in rows:
+        cells.setdefault(row["mode"], {})[row[across]] = cell(row)
+    return _table(
+        [{"mode": mode, **mine} for mode, mine in cells.items()],
+        [("mode", lambda row: row["mode"]), *((name, lambda row, name=name: row.get(name, "-")) for name in columns)],  # type: ignore[misc]
+    )
