@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
 
 from consumers.claims import Claim
 from consumers.files import Position
@@ -134,7 +134,7 @@ class PatientStore:
             raise StoppedWaiting(said) from fault
 
 
-def what_it_said(fault: DBAPIError) -> str:
-    """The first line of an outage; further lines, like SQLAlchemy's own text, may quote the rows being stored."""
+def what_it_said(fault: StatementError) -> str:
+    """The first line of a fault; further lines, like SQLAlchemy's own text, may quote the rows being stored."""
     lines = str(fault.orig).splitlines()
     return f"{type(fault.orig).__name__}: {lines[0] if lines else ''}"

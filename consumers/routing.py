@@ -19,7 +19,7 @@ from sqlmodel import SQLModel
 from consumers import tables  # noqa: F401 - fills the metadata
 from consumers.database import writing
 from consumers.intake import Intake
-from consumers.patience import FIRST_SECONDS, LONGEST_SECONDS, is_outage
+from consumers.patience import FIRST_SECONDS, LONGEST_SECONDS, is_outage, what_it_said
 from consumers.routed_events import Message, Topics, Window, has_events, read_window
 from consumers.store import EventStore, utc_now
 
@@ -91,7 +91,7 @@ class Router:
                 if isinstance(fault, DBAPIError) and not is_outage(fault):
                     raise
                 failures += 1
-                log.warning("routing waits: %s", fault.orig if isinstance(fault, DBAPIError) else fault)
+                log.warning("routing waits: %s", what_it_said(fault) if isinstance(fault, DBAPIError) else fault)
                 pause(min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(failures, 30)) * (1 - chance() / 2))
                 continue
             failures = 0

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from monitor.commands import alerts, data, demo, privacy, rejected, route, setup, stream, watch
-from monitor.commands.common import EXPECTED_FAULTS, exit_code_of
+from monitor.commands.common import EXPECTED_FAULTS, exit_code_of, message_of
 
 app = typer.Typer(
     name="reward-drift",
@@ -78,6 +78,8 @@ def _complain(fault: Exception) -> None:
     code = exit_code_of(fault)
     if "--json" in sys.argv or "json" in sys.argv:
         kind = "usage" if code == 2 else "fault"
-        error = {"kind": kind, "exception": type(fault).__name__, "message": str(fault), "status": code}
+        error = {"kind": kind, "exception": type(fault).__name__, "message": message_of(fault), "status": code}
         print(json.dumps({"error": error}))  # noqa: T201
-    Console(stderr=True, soft_wrap=True).print(f"error: {fault}", style="red", markup=False, highlight=False)
+    Console(stderr=True, soft_wrap=True).print(
+        f"error: {message_of(fault)}", style="red", markup=False, highlight=False
+    )

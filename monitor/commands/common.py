@@ -13,12 +13,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from sqlalchemy import inspect
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from consumers.connections import DatabaseUnsuitable
 from consumers.database import DatabaseTooNew, open_engine
 from consumers.export import ExportError
 from consumers.importers.rows import TableError
+from consumers.patience import what_it_said
 from consumers.rejected import ReplayRefused
 from consumers.sources import SourceError
 from consumers.store import EventStore
@@ -83,6 +84,11 @@ def exit_code_of(fault: Exception) -> int:
     of_machine = isinstance(fault, StoreUnusable | SQLAlchemyError | OSError)
     mendable = not of_machine or isinstance(fault, FileNotFoundError)
     return 2 if mendable else 4
+
+
+def message_of(fault: Exception) -> str:
+    """What is told of a fault: of a database's no more than it said first, for the rest may quote people's words."""
+    return what_it_said(fault) if isinstance(fault, StatementError) else str(fault)
 
 
 def settings_of(path: Path) -> Settings:

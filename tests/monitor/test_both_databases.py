@@ -20,6 +20,7 @@ from monitor.outbox import FIRST_RETRY, Delivered, deliver
 from monitor.state import MonitorState
 from monitor.status import status_of
 from monitor.tick import look
+from tests.consumers.examples import line
 from tests.end_to_end.command import Ran, reward_drift
 from tests.monitor.events import DAY, HOUR, START, loop_events, outcome, put, response, settings, told_on
 from tests.monitor.live import live, query, tick_at
@@ -223,3 +224,20 @@ def test_doctor_tells_of_a_store_on_a_server(postgres_url: str) -> None:
     assert rows["store"]["state"] == "ok"
     assert re.search(r"PostgreSQL \d+.*, tables up to date, 1 events, 0 rejected", rows["store"]["told"])
     assert rows["disk"] == {"state": "none", "what": "disk", "told": "not known: the store is on a server of its own"}
+
+
+REFUSING = {
+    "sqlite": "CREATE TRIGGER refuse BEFORE INSERT ON text BEGIN SELECT raise(ABORT, 'refused'); END",
+    "postgresql": "ALTER TABLE text ADD CONSTRAINT refused CHECK (response IS NULL)",
+}
+
+
+def test_a_database_that_refuses_a_row_is_told_without_the_words_in_it(store_url: str, tmp_path: Path) -> None:
+    with EventStore.open(store_url) as store, store.engine.begin() as connection:
+        connection.execute(text(REFUSING[connection.dialect.name]))
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(line("response", changes={"response": "words of a person"}))
+    ran = reward_drift("ingest", events, "--store", store_url, "--json")
+    assert ran.code == 4
+    assert "refused" in ran.json["error"]["message"]
+    assert "words" not in ran.out + ran.err
