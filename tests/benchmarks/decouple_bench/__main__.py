@@ -12,20 +12,27 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.decouple_bench import cost, plots, report, rivals, summary, targets
+from tests.benchmarks.decouple_bench.judges import JUDGE_BENIGN, JUDGE_HARMS, JUDGE_NULL, watch_judges
 from tests.benchmarks.decouple_bench.runs import watch_all
 from tests.benchmarks.decouple_bench.scenarios import BENIGN, HARMS, NULLS, TRAPS, TUNED_ON
+from tests.benchmarks.decouple_bench.summary import JUDGE_PROMISED, PROMISED
 from tests.benchmarks.results_file import MACHINE, RESULTS
 
 TUNING_SEED, SEED, LABELS, FEW_LABELS = 1, 2, 100, 20
+ANCHORS = (10, 30)
 ABOUT = """\
 Generated loops, not data of anybody: 4 cohorts, a thumb as reward, a binary outcome, {labels} labels a day, 60
 reference days, then 224 monitored days; whatever changes does so after 56 of them. {runs} runs a scenario ({few} for
-ADWIN and KSWIN), seed {seed}; thresholds of everything not called *guaranteed* are tuned on {tuning} other null runs
-with the weekday mix (seed {tuning_seed}) to alert in at most .10 of them. Delay is the mean over the 168 days that are
-left, 168 where there was no alert, ± its standard error; runs that alerted before the change are left out. Intervals
-are 95%: exact binomial for shares, bootstrap over runs for ratios. Tuned thresholds have an error of their own: with
-{tuning} runs the .10 is uncertain by ±{tuned_error:.3f} (one standard error), which the share of the weekday null
-shows; it is in no interval. The guaranteed modes are untuned: default allowance, default weights of the family.
+ADWIN and KSWIN), seed {seed}. Everything not called *guaranteed* is tuned on {tuning} other null runs with the weekday
+mix ({few_tuning} for ADWIN and KSWIN; seed {tuning_seed}) to alert in at most .10 of them. Guaranteed modes are not
+tuned: default allowance, default weights of the family, A = mean days to a false alert.
+
+Delay is the mean over the 168 days that are left, 168 where there was no alert, ± its standard error; runs that alerted
+before the change are left out. Intervals are 95%: exact binomial for shares, bootstrap over runs for ratios. Tuned
+thresholds have an error of their own that is in no interval: with {tuning} runs the .10 is uncertain by
+±{tuned_error:.3f} (one standard error); the column of the weekday null shows what became of it. The audit beside a
+changed feedback rate is a null by design: a random audit does not depend on who likes to answer.
+
 Machine: {machine}; {seconds:,.0f} s in {processes} processes.{absent}"""
 
 
@@ -38,13 +45,13 @@ class Size:
     tuning: int
 
 
-SHORT, FULL = Size(40, 12, 100), Size(150, 60, 300)
+SHORT, FULL = Size(40, 12, 100), Size(100, 50, 300)
 
 
 def main() -> None:
     """Run, print and save."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="150 runs a scenario instead of 40")
+    parser.add_argument("--full", action="store_true", help="100 runs a scenario instead of 40")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
     size = FULL if asked.full else SHORT
@@ -60,12 +67,15 @@ def measure(size: Size, processes: int, figure: Path) -> dict[str, Any]:
     """Everything that is reported."""
     start = time.monotonic()
     tune, found = watch(size, processes)
+    judged = watch_judged(size)
     if plots.PRESENT:
         plots.draw(found, LABELS, figure)
-    return figures(tune, found) | {
-        "about": _about(size, processes, time.monotonic() - start),
+    about = _about(size, processes, time.monotonic() - start)
+    return {
+        "about": about,
         "size": vars(size),
-        "seeds": {"tuning": TUNING_SEED, "runs": SEED},
+        **figures(tune, found),
+        **judge_figures(*judged),
         "cost": cost.measure(),
     }
 
@@ -77,12 +87,24 @@ def watch(size: Size, processes: int) -> tuple[summary.Found, summary.Found]:
     return tune, watch_all([*NULLS, *HARMS, *BENIGN, *TRAPS, *few], size.runs, size.few, SEED, processes)
 
 
+def watch_judged(size: Size) -> tuple[summary.Found, summary.Found]:
+    """The same of a judge, at each number of anchors a day."""
+    tune, found = {}, {}
+    for anchors in ANCHORS:
+        cases = [case.with_labels(anchors) for case in (JUDGE_NULL, *JUDGE_HARMS, *JUDGE_BENIGN)]
+        tune |= watch_judges(cases[:1], size.tuning, size.tuning, TUNING_SEED)
+        found |= watch_judges(cases, size.runs, size.runs, SEED)
+    return tune, found
+
+
 def figures(tune: summary.Found, found: summary.Found) -> dict[str, Any]:
-    """All figures of these runs."""
-    modes, sparse = summary.modes(tune, LABELS), summary.modes(tune, FEW_LABELS)
+    """All figures of the loops."""
+    modes, sparse = (summary.modes(tune[TUNED_ON.name, labels], PROMISED) for labels in (LABELS, FEW_LABELS))
     return {
+        "seeds": {"tuning": TUNING_SEED, "runs": SEED},
         "targets": targets.targets(found, modes, LABELS),
         "harms": summary.harms(found, modes, LABELS),
+        "ratios": summary.ratios(found, modes, LABELS),
         "benign": summary.benign(found, modes, LABELS),
         "nulls": summary.nulls(found, modes, LABELS),
         "untuned": summary.untuned(found, LABELS),
@@ -94,6 +116,20 @@ def figures(tune: summary.Found, found: summary.Found) -> dict[str, Any]:
     }
 
 
+def judge_figures(tune: summary.Found, found: summary.Found) -> dict[str, Any]:
+    """All figures of the judge, one entry a number of anchors a day."""
+    told = {}
+    for anchors in ANCHORS:
+        modes = summary.modes(tune[JUDGE_NULL.name, anchors], JUDGE_PROMISED)
+        told[str(anchors)] = {
+            "targets": targets.judge_targets(found, modes, anchors),
+            "harms": summary.harms(found, modes, anchors, JUDGE_HARMS),
+            "quiet": summary.nulls(found, modes, anchors, [JUDGE_NULL]),
+            "benign": summary.benign(found, modes, anchors, JUDGE_BENIGN),
+        }
+    return {"judge": told}
+
+
 def _about(size: Size, processes: int, seconds: float) -> str:
     missing = [
         name
@@ -101,7 +137,8 @@ def _about(size: Size, processes: int, seconds: float) -> str:
         if not there
     ]
     return ABOUT.format(
-        labels=LABELS, runs=size.runs, few=size.few, seed=SEED, tuning=size.tuning, tuning_seed=TUNING_SEED,
+        labels=LABELS, runs=size.runs, few=size.few,
+        few_tuning=min(size.tuning, 2 * size.few), seed=SEED, tuning=size.tuning, tuning_seed=TUNING_SEED,
         tuned_error=(0.1 * 0.9 / size.tuning) ** 0.5, machine=MACHINE, seconds=seconds, processes=processes,
         absent="".join(f" Left out, not installed: {name} (`pip install '.[bench]'`)." for name in missing),
     )  # fmt: skip

@@ -76,12 +76,12 @@ class Run:
 def see(streams: Streams) -> Seen:
     """Fit each run's baseline on its reference days, measure all series and walk the detector over them."""
     runs = [_see(streams, run) for run in range(streams.day.shape[0])]
-    tuned, tuned_companion = _walk(np.stack([run.fixed for run in runs]))
+    tuned, tuned_companion = walk_alone(np.stack([run.fixed for run in runs]))
     paths = {
         "family": np.stack([run.family for run in runs]),
         "ticket": np.stack([run.ticket for run in runs]),
-        "A1": _backed(*_walk(np.stack([run.logs for run in runs]))),
-        "A3": _backed(*_walk(np.stack([run.pairs for run in runs]))),
+        "A1": backed(*walk_alone(np.stack([run.logs for run in runs]))),
+        "A3": backed(*walk_alone(np.stack([run.pairs for run in runs]))),
         "A1 tuned": tuned,
         "A1 e-CUSUM": tuned_companion,
     }
@@ -103,9 +103,9 @@ def _see(streams: Streams, run: int) -> Run:
         logs=book.cells[:, book.column[GLOBAL_A1], 3:],
         pairs=book.cells[:, book.column[GLOBAL_A3], 3:],
         fixed=log_sums(scores, days - FIRST_DAY, TUNED_ALLOWANCE),
-        family=np.max([_backed(path.firm, path.backed) for path in slices], axis=0),
+        family=np.max([backed(path.firm, path.backed) for path in slices], axis=0),
         ticket=np.max(
-            [_backed(np.where(path.improving, path.firm, path.total), path.backed) for path in slices], axis=0
+            [backed(np.where(path.improving, path.firm, path.total), path.backed) for path in slices], axis=0
         ),
         allowance=book.info[GLOBAL_A1].allowance,
     )
@@ -119,7 +119,7 @@ def log_sums(scores: Array, days: Codes, allowance: float) -> Array:
     return logs
 
 
-def _walk(logs: Array) -> tuple[Array, Array]:
+def walk_alone(logs: Array) -> tuple[Array, Array]:
     """Log statistic and companion of single series with all the restart mass; logs: shape (runs, days, bets)."""
     state, restarting, companion = DetectorState.start(logs.shape[0]), [], []
     for day in range(logs.shape[1]):
@@ -129,7 +129,7 @@ def _walk(logs: Array) -> tuple[Array, Array]:
     return np.stack(restarting, axis=1), np.stack(companion, axis=1)
 
 
-def _backed(statistic: Array, companion: Array) -> Array:
+def backed(statistic: Array, companion: Array) -> Array:
     """The statistic where its companion backs it, -inf elsewhere: restart mass alone never alerts."""
     return np.where(companion >= np.log(COMPANION_FLOOR), statistic, -np.inf)
 

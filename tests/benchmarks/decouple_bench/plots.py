@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,19 +28,24 @@ def draw(found: Found, labels: int, path: Path) -> None:
     figure, axes = plt.subplots(1, len(PANELS), figsize=(12, 5), sharex=True)
     null = found[TUNED_ON.name, labels]
     for axis, name in zip(axes, PANELS, strict=True):
-        harm = found[name, labels]
-        for detector in null.paths:
-            if detector not in {name for name, _ in PROMISED}:
-                width = 2.5 if detector == OURS else 1.2
-                axis.plot(*_curve(null, harm, detector), label=detector, linewidth=width, marker=".")
-        for detector, days in GUARANTEED:
-            axis.plot(*_point(null, harm, detector, days), "k*" if detector == A1 else "k^", markersize=9)
-            axis.annotate(f" {detector}, A={days}", _point(null, harm, detector, days), fontsize=7)
+        _sweep(axis, null, found[name, labels])
         axis.set(title=name, xlabel="share of null runs with a false alert in 224 days", yscale="log")
     axes[0].set_ylabel("mean days to the alert (168 if none)")
     axes[1].legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
+
+
+def _sweep(axis: Any, null: Watched, harm: Watched) -> None:
+    tuned = [detector for detector in null.paths if detector not in dict(PROMISED)]
+    for number, detector in enumerate(tuned):
+        style = {"color": f"C{number % 10}", "linestyle": "-" if number < 10 else "--", "marker": "."}
+        width = 2.5 if detector == OURS else 1.2
+        axis.plot(*_curve(null, harm, detector), label=detector, linewidth=width, **style)
+    for detector, days in GUARANTEED:
+        share, late = _at(null, harm, detector, float(np.log(days)))
+        axis.plot(share, late, "k*" if detector == A1 else "k^", markersize=9)
+        axis.annotate(f" {detector}, A={days}", (share, late), fontsize=7)
 
 
 def _curve(null: Watched, harm: Watched, detector: str) -> tuple[list[float], list[float]]:
@@ -48,10 +54,6 @@ def _curve(null: Watched, harm: Watched, detector: str) -> tuple[list[float], li
     thresholds = np.unique(np.quantile(maxima, 1 - SHARES, method="higher"))
     points = [_at(null, harm, detector, float(threshold)) for threshold in thresholds if np.isfinite(threshold)]
     return [share for share, _ in points], [days for _, days in points]
-
-
-def _point(null: Watched, harm: Watched, detector: str, days: float) -> tuple[float, float]:
-    return _at(null, harm, detector, float(np.log(days)))
 
 
 def _at(null: Watched, harm: Watched, detector: str, threshold: float) -> tuple[float, float]:

@@ -15,6 +15,7 @@ def markdown(found: dict[str, Any]) -> str:
         found["about"],
         *_titled("Targets", _table(found["targets"], TARGETS)),
         *_titled("Delay in days (share alerted, if below 1) by harm", _pivot(found["harms"], "scenario", _days)),
+        *_titled("Delay over that of the tuned e-SR on A1", _pivot(found["ratios"], "scenario", _ratio)),
         *_titled("Share of runs alerting although nothing is wrong", _pivot(_quiet(found), "scenario", _share)),
         *_titled("Traps: why outcomes must be matured and audited", _pivot(_traps(found), "scenario", _share)),
         *_titled("Guaranteed modes against their bounds", _table(_promised(found["nulls"]), BOUNDS)),
@@ -26,10 +27,22 @@ def markdown(found: dict[str, Any]) -> str:
         *_titled("At 20 labels a day: delay in days (share alerted)", _pivot(found["sparse_harms"], "scenario", _days)),
         *_titled("At 20 labels a day: false alerts in 224 days", _pivot(found["sparse_nulls"], "null", _share)),
         *_titled("Distance to log(A) / KL", _table(found["limits"], LIMITS)),
+        *_judged(found["judge"]),
         *_titled("Mean allowance of A1 (share of outcome)", _table(_allowances(found), ALLOWANCES)),
         *_titled("Cost of one series", _table(found["cost"], COST)),
     ]
     return "\n\n".join(blocks) + "\n"
+
+
+def _judged(judge: dict[str, Any]) -> list[str]:
+    """The watch over a judge: B1 capture by its teacher, B2 agreement with people, B3 agreement with the teacher."""
+    blocks = []
+    for anchors, told in judge.items():
+        quiet = [{**row, "scenario": row["null"]} for row in told["quiet"]] + told["benign"]
+        blocks += _titled(f"Judge, {anchors} anchors a day: targets", _table(told["targets"], TARGETS))
+        blocks += _titled(f"Judge, {anchors} anchors a day: delay in days", _pivot(told["harms"], "scenario", _days))
+        blocks += _titled(f"Judge, {anchors} anchors a day: alerts without harm", _pivot(quiet, "scenario", _share))
+    return blocks
 
 
 def _days(row: dict[str, Any]) -> str:
@@ -37,6 +50,10 @@ def _days(row: dict[str, Any]) -> str:
         return "-"
     power = row["power"][POWER_DAYS[-1]]
     return f"{row['days']:.1f} ± {row['error']:.1f}" + (f" ({power:.2f})" if power < 1 else "")
+
+
+def _ratio(row: dict[str, Any]) -> str:
+    return f"{row['ratio']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
 
 
 def _power(row: dict[str, Any]) -> str:

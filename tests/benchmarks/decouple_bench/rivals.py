@@ -29,16 +29,16 @@ def watch(streams: Streams, residual: Array, few: int) -> dict[str, Array]:
     raw = np.where(streams.seen & later, failed - expected[:, None] - RAW_SLACK, 0.0)
     score = np.where(streams.seen & later, residual - SCORE_SLACK, 0.0)
     paths = {
-        "CUSUM, raw outcome": _by_day(cusum(raw), streams),
-        "CUSUM, A1": _by_day(cusum(score), streams),
-        "Page-Hinkley, raw outcome": _by_day(page_hinkley(failed, streams.seen), streams),
-        "Page-Hinkley, A1": _by_day(page_hinkley(residual, streams.seen), streams),
+        "CUSUM, raw outcome": by_day(cusum(raw), streams),
+        "CUSUM, A1": by_day(cusum(score), streams),
+        "Page-Hinkley, raw outcome": by_day(page_hinkley(failed, streams.seen), streams),
+        "Page-Hinkley, A1": by_day(page_hinkley(residual, streams.seen), streams),
         "7-day z, raw outcome": window_z(failed, streams, 7),
         "28-day z, raw outcome": window_z(failed, streams, 28),
         "reference-window test": reference_window(streams, 7),
     }
     if RIVER:
-        paths["ADWIN, raw outcome"] = _filled(streams, few, lambda run: _adwin(failed[run], run, streams))
+        paths["ADWIN, raw outcome"] = adwin_paths(failed, streams, few)
         paths["KSWIN, daily means"] = _filled(streams, few, lambda run: _kswin(_daily(failed, streams)[run]))
     return paths
 
@@ -90,6 +90,11 @@ def _jensen_shannon(levels: Iterable[Array], days: int) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = [np.where(side > 0, side * np.log2(side / middle), 0.0).sum(axis=0) for side in (p, q)]
     return np.sqrt(np.maximum(sum(apart) / 2, 0.0))
+
+
+def adwin_paths(failed: Array, streams: Streams, few: int) -> Array:
+    """ADWIN's path over the first `few` runs, NaN for the others."""
+    return _filled(streams, few, lambda run: _adwin(failed[run], run, streams))
 
 
 def _adwin(failed: Array, run: int, streams: Streams) -> Array:
@@ -145,7 +150,7 @@ def _sums(values: Array, streams: Streams) -> Array:
     return np.bincount(index, np.asarray(values, float).ravel(), runs * DAYS).reshape(runs, DAYS)
 
 
-def _by_day(values: Array, streams: Streams) -> Array:
+def by_day(values: Array, streams: Streams) -> Array:
     """Largest value of each monitored day."""
     runs = streams.day.shape[0]
     index = (np.arange(runs)[:, None] * DAYS + streams.day).ravel()

@@ -113,11 +113,11 @@ def generate(scenario: Scenario, runs: int, seed: int) -> Streams:
     shape = (runs, served.size)
     unit = np.arange(served.size) // (USER_EVENTS if scenario.days == "users" else 1)
     cohort = _cohorts(rng, scenario, served, unit, runs)
-    progress = _progress(scenario, served) * (True if scenario.cohort is None else cohort == scenario.cohort)
-    liked = THUMBS[cohort] + progress * scenario.reward / 100
+    done = progress(scenario.steps, served) * (True if scenario.cohort is None else cohort == scenario.cohort)
+    liked = THUMBS[cohort] + done * scenario.reward / 100
     reward = (rng.random(shape) < liked).astype(float)
     slope = np.where(served >= CHANGE_DAY, scenario.slope_after, scenario.slope)
-    chance = _base(rng, scenario, cohort, unit, served) + progress * scenario.outcome / 100 + slope * (reward - liked)
+    chance = _base(rng, scenario, cohort, unit, served) + done * scenario.outcome / 100 + slope * (reward - liked)
     outcome = (rng.random(shape) < chance).astype(float)
     streams = Streams(
         *np.broadcast_arrays(served, cohort), reward, outcome, np.broadcast_to(unit, shape), np.ones(shape, bool)
@@ -151,9 +151,10 @@ def _counts(scenario: Scenario, lead: int) -> Codes:
     return np.where(day >= CHANGE_DAY, scenario.traffic * served, served).round().astype(np.int64)
 
 
-def _progress(scenario: Scenario, day: Codes) -> Array:
+def progress(steps: int, day: Codes) -> Array:
+    """How much of the change has happened by a day: 0 to 1, in equal steps of 14 days."""
     step = (day - CHANGE_DAY) // CHECKPOINT_DAYS + 1
-    return np.where(day >= CHANGE_DAY, np.minimum(step / scenario.steps, 1.0), 0.0)
+    return np.where(day >= CHANGE_DAY, np.minimum(step / steps, 1.0), 0.0)
 
 
 def _cohorts(rng: np.random.Generator, scenario: Scenario, day: Codes, unit: Codes, runs: int) -> Codes:

@@ -1,12 +1,13 @@
 """What do the paths say? All figures of the benchmark as plain rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tests.benchmarks.decouple_bench import metrics
+from tests.benchmarks.decouple_bench.judges import JudgeScenario
 from tests.benchmarks.decouple_bench.runs import Watched
 from tests.benchmarks.decouple_bench.scenarios import (
     BENIGN,
@@ -15,16 +16,18 @@ from tests.benchmarks.decouple_bench.scenarios import (
     NULLS,
     QUIET_DAYS,
     TRAPS,
-    TUNED_ON,
+    Scenario,
     information,
 )
 
 Found = Mapping[tuple[str, int], Watched]
+Cases = Sequence[Scenario | JudgeScenario]
 
 A1, FAMILY, TUNED_A1, TUNED_CUSUM = "e-SR on A1", "family of series", "e-SR on A1, tuned", "CUSUM, A1"
 GUARANTEED = [(name, days) for name in (A1, FAMILY) for days in (365, 2240)]
 ASSOCIATION, TICKET = "e-SR on A3", "family of series, ticket"
 PROMISED = [*GUARANTEED, (ASSOCIATION, 365), (TICKET, 30)]
+JUDGE_PROMISED = [("e-SR on B1", 365), ("e-SR on B1", 2240), ("e-SR on B2", 365), ("e-SR on B3", 365)]
 UNTUNED = {"7-day z, raw outcome": 1.645, "28-day z, raw outcome": 1.645, "reference-window test": 0.1,
            "Page-Hinkley, raw outcome": 50.0, "ADWIN, raw outcome": -np.log(0.00201)}  # fmt: skip
 
@@ -39,50 +42,62 @@ class Mode:
     promised: float | None
 
 
-def modes(tune: Found, labels: int) -> list[Mode]:
-    """The guaranteed modes, then everything tuned to the same share of false alerts."""
-    paths = tune[TUNED_ON.name, labels].paths
-    ours = [Mode(f"{name}, guaranteed A={days:,}", name, float(np.log(days)), days) for name, days in PROMISED]
-    promised = {name for name, _ in PROMISED}
-    return ours + [Mode(name, name, metrics.tuned(path), None) for name, path in paths.items() if name not in promised]
+def modes(tune: Watched, promised: Sequence[tuple[str, float]]) -> list[Mode]:
+    """The guaranteed modes, (detector, days) each, then all other detectors tuned to a tenth of these null runs."""
+    ours = [Mode(f"{name}, guaranteed A={days:,}", name, float(np.log(days)), days) for name, days in promised]
+    taken = {name for name, _ in promised}
+    return ours + [
+        Mode(name, name, metrics.tuned(path), None) for name, path in tune.paths.items() if name not in taken
+    ]
 
 
-def nulls(found: Found, ours: list[Mode], labels: int) -> list[dict[str, Any]]:
+def nulls(found: Found, modes: list[Mode], labels: int, cases: Cases = NULLS) -> list[dict[str, Any]]:
     """Share of null runs that alert in each mode, on each null; where promised, against the bound."""
-    rows = []
-    for mode in ours:
-        for scenario in NULLS:
-            if (scenario.name, labels) not in found:
-                continue
-            share = metrics.alerting(found[scenario.name, labels].paths[mode.detector], mode.threshold)
-            row = {"mode": mode.name, "null": scenario.name, "labels": labels, **metrics.plain(share)}
-            bound = min(1.0, MONITORED_DAYS / mode.promised) if mode.promised else None
-            rows.append(
-                {
-                    **row,
-                    "bound": bound,
-                    "ratio": bound and share.share / bound,
-                    "ratio_high": bound and share.high / bound,
-                }
-            )
-    return rows
+    return [
+        _null(mode, case.name, metrics.alerting(watched.paths[mode.detector], mode.threshold))
+        for mode in modes
+        for case in cases
+        if (watched := found.get((case.name, labels)))
+    ]
 
 
-def harms(found: Found, ours: list[Mode], labels: int) -> list[dict[str, Any]]:
+def _null(mode: Mode, null: str, share: metrics.Share) -> dict[str, Any]:
+    row = {"mode": mode.name, "null": null, **metrics.plain(share)}
+    if mode.promised is None:
+        return {**row, "bound": None}
+    bound = min(1.0, MONITORED_DAYS / mode.promised)
+    return {**row, "bound": bound, "ratio": share.share / bound, "ratio_high": share.high / bound}
+
+
+def harms(found: Found, modes: list[Mode], labels: int, cases: Cases = HARMS) -> list[dict[str, Any]]:
     """Delay and power of each mode in each harm."""
     return [
         {"mode": mode.name, "scenario": harm.name, "labels_a_day": labels,
          **metrics.plain(metrics.delay(watched.paths[mode.detector], mode.threshold, watched.labels))}
-        for harm in HARMS if (watched := found.get((harm.name, labels))) for mode in ours
+        for harm in cases if (watched := found.get((harm.name, labels))) for mode in modes
     ]  # fmt: skip
 
 
-def benign(found: Found, ours: list[Mode], labels: int) -> list[dict[str, Any]]:
+def ratios(found: Found, modes: list[Mode], labels: int) -> list[dict[str, Any]]:
+    """Delay of every other mode over that of the tuned e-SR on A1, on the same runs of each harm."""
+    ours = next(mode for mode in modes if mode.detector == TUNED_A1)
+    rows = []
+    for harm in HARMS:
+        paths = found[harm.name, labels].paths
+        for mode in modes:
+            if mode is not ours:
+                slow, fast = (paths[mode.detector], mode.threshold), (paths[TUNED_A1], ours.threshold)
+                estimate = dict(zip(("ratio", "low", "high"), metrics.delay_ratio(slow, fast), strict=True))
+                rows.append({"mode": mode.name, "scenario": harm.name, **estimate})
+    return rows
+
+
+def benign(found: Found, modes: list[Mode], labels: int, cases: Cases = (*BENIGN, *TRAPS)) -> list[dict[str, Any]]:
     """Share of runs that alert after a harmless change, and in the traps; runs that did so before are left out."""
     return [
         {"mode": mode.name, "scenario": case.name, "kind": case.kind, "labels_a_day": labels,
          **metrics.plain(metrics.alerting(watched.paths[mode.detector], mode.threshold, since=QUIET_DAYS))}
-        for case in (*BENIGN, *TRAPS) if (watched := found.get((case.name, labels))) for mode in ours
+        for case in cases if (watched := found.get((case.name, labels))) for mode in modes
     ]  # fmt: skip
 
 
