@@ -15,7 +15,7 @@ _table = SQLModel.metadata.tables["incident"]
 
 EXPIRED = "expired"  # the broker no longer had what comes next: deleted by retention before it was read
 RECREATED = "recreated"  # the topic came back empty or shorter, or is another one of the same name
-TRUNCATED = "truncated"  # a file is shorter than what was read of it, or another one under the same name
+TRUNCATED = "truncated"  # a file or partition was cut back behind what was read of it, or the file replaced
 FLOOD = "flood"  # too many events in a row, or too large a share, had to be rejected
 STOPPING = frozenset({FLOOD})
 

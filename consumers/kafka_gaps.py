@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from consumers.incidents import EXPIRED, RECREATED, Found
+from consumers.incidents import EXPIRED, RECREATED, TRUNCATED, Found
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,16 @@ def find_gap(offset: int, topic_id: str, log: Log) -> Found | None:
             lost_from=offset,
         )
     return None
+
+
+def cut_back(offset: int, end: int) -> Found:
+    """A log that we read up to `offset` was cut back to `end`, where another broker without the rest took over."""
+    return Found(
+        TRUNCATED,
+        f"read up to offset {offset}, but a broker that held records only up to {end} took over; what was read from"
+        f" there on was replaced, and reading goes on from offset {end}",
+        lost_from=end,
+    )
 
 
 @dataclass

@@ -7,10 +7,8 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from kafka import ConsumerRebalanceListener, TopicPartition  # type: ignore[import-untyped]
 from kafka.errors import (  # type: ignore[import-untyped]
     FencedInstanceIdError,
     KafkaError,
@@ -21,9 +19,9 @@ from kafka.errors import (  # type: ignore[import-untyped]
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
 
 from consumers.claims import Claim, ClaimLost
-from consumers.incidents import Found
 from consumers.kafka_client import ANSWER_MS, FetchClock, Topics, make_consumer
-from consumers.kafka_gaps import Doubt, Log, find_gap
+from consumers.kafka_gaps import Doubt, Log, cut_back, find_gap
+from consumers.kafka_partition import Listener, Partition
 from consumers.kafka_records import read_records
 from consumers.kafka_settings import KafkaSettings
 from consumers.sources import Batch, Record, Refusal, SavedPosition, SourceError
@@ -48,34 +46,6 @@ class MembershipEnded(Exception):  # noqa: N818 - a noun of the domain
     """This membership cannot go on; a new one can."""
 
 
-@dataclass
-class Partition:
-    """A partition that we have claimed. offset: next to read. careful: how many records are still tried one by one."""
-
-    place: Any  # kafka's (topic, partition)
-    claim: Claim
-    offset: int
-    topic_id: str
-    careful: int = 0
-    out_of_range: bool = False
-    doubt: Doubt = field(default_factory=Doubt)
-
-    @property
-    def source(self) -> str:
-        return self.claim.source
-
-    def batch(
-        self,
-        offset: int,
-        records: list[Record] | None = None,
-        unread: list[Refusal] | None = None,
-        incidents: Iterable[Found] = (),
-    ) -> Batch:
-        """What goes to the store, with the position after it."""
-        position = {"offset": offset, "topic_id": self.topic_id}
-        return Batch(self.source, records or [], position, self.claim, unread or [], tuple(incidents))
-
-
 class Member:
     """One membership. `read` yields batches until it is told to stop or the membership ends; then `leave`."""
 
@@ -93,7 +63,7 @@ class Member:
         self.stored = False
         self.consumer = make_consumer(settings)
         self.clock = FetchClock(self.consumer)
-        self._listener = _Listener(self.consumer)
+        self._listener = Listener(self.consumer, self._let_go)
         self.consumer.subscribe(list(settings.topics), listener=self._listener)
 
     def read(self, saved: SavedPosition, stop: Callable[[], bool], told: Callable[[], None]) -> Iterator[Batch]:
@@ -102,9 +72,18 @@ class Member:
         Raises MembershipEnded; SourceError if a person has to act; and whatever the store raises but ClaimLost.
         """
         try:
+            yield from self._read(saved, stop, told)
+        except ClaimLost as lost:
+            raise MembershipEnded(str(lost)) from None
+        except KafkaError as fault:
+            raise MembershipEnded(f"{type(fault).__name__}: {fault}") from fault
+
+    def _read(self, saved: SavedPosition, stop: Callable[[], bool], told: Callable[[], None]) -> Iterator[Batch]:
+        try:
             while not stop():
                 polled = self._poll()
-                self._release(self._listener.take_gone())
+                for place in self._listener.take_gone():
+                    self.partitions.pop(place, None)
                 for place in self._listener.take_come():
                     yield from self._take_over(place, saved)
                 for place, records in polled.items():
@@ -114,15 +93,14 @@ class Member:
                 yield from self._mind_gaps()
                 self._commit()
                 told()
-        except ClaimLost as lost:
-            raise MembershipEnded(str(lost)) from None
-        except KafkaError as fault:
-            raise MembershipEnded(f"{type(fault).__name__}: {fault}") from fault
+        except LogTruncationError as fault:
+            yield from self._step_back(fault.divergent_offsets)
+            raise
 
     def leave(self) -> None:
         """Let go of what was stored, then leave the group. A batch that is still out leaves its claim as it is."""
         try:
-            self._release([place for place, part in self.partitions.items() if part is not self._unanswered])
+            self._let_go([place for place, part in self.partitions.items() if part is not self._unanswered])
         finally:
             self.partitions.clear()
             with contextlib.suppress(KafkaError):
@@ -146,8 +124,6 @@ class Member:
             return polled
         except OffsetOutOfRangeError as fault:
             self._mark_out_of_range(fault.args[0])
-        except LogTruncationError as fault:
-            self._mark_out_of_range(fault.divergent_offsets)
         except FencedInstanceIdError:
             raise SourceError(
                 f"another process reads as instance {self._settings.instance!r} of group {self._settings.group!r}: give"
@@ -164,11 +140,10 @@ class Member:
                 self.consumer.seek(place, self.partitions[place].offset)
         time.sleep(POLL_MS / 1000)  # the broker would say the same at once
 
-    def _release(self, places: Iterable[Any]) -> None:
+    def _let_go(self, places: Iterable[Any]) -> None:
         for place in places:
-            partition = self.partitions.pop(place, None)
-            if partition is not None:
-                self._store.let_go(partition.claim)
+            if place in self.partitions:
+                self._store.let_go(self.partitions[place].claim)
 
     def _take_over(self, place: Any, saved: SavedPosition) -> Iterator[Batch]:
         """Claim it first: what was saved before may still change, what is saved now only we change."""
@@ -264,6 +239,19 @@ class Member:
         yield from self._offer(partition, partition.batch(described.earliest, incidents=[found]))
         self.consumer.seek(partition.place, partition.offset)
 
+    def _step_back(self, kept: Mapping[Any, OffsetAndMetadata | None]) -> Iterator[Batch]:
+        """Partitions were cut back: go on where they part from what we read, or from the start if nobody knows where.
+
+        All that was polled is stored, or will be polled again.
+        """
+        for place, end in kept.items():
+            partition = self.partitions.get(place)
+            offset = self._ask(self.consumer.beginning_offsets, place) if end is None else end.offset
+            if partition is not None and offset < partition.offset:
+                found = cut_back(partition.offset, offset)
+                log.error("%s: %s", partition.source, found.detail)
+                yield from self._offer(partition, partition.batch(offset, incidents=[found]))
+
     def _describe(self, partition: Partition) -> Log:
         end = self._end(partition)
         if end is None or partition.out_of_range:
@@ -296,6 +284,8 @@ class Member:
             self._ids = self._topics.ids()
         except (KafkaError, OSError) as fault:
             log.warning("the topics cannot be looked at: %s", fault)
+        for partition in self.partitions.values():
+            partition.topic_id = partition.topic_id or self._ids.get(partition.place.topic, "")
         if any(self._seems_gapped(partition) for partition in self.partitions.values()):
             self._next_look = time.monotonic() + 1
 
@@ -307,30 +297,3 @@ class Member:
         self._uncommitted = {}
         self._next_commit = time.monotonic() + COMMIT_SECONDS
         self.consumer.commit_async(offsets, lambda _offsets, _answer: None)
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Takes note, inside poll(), of what comes and goes; what comes is held still until we know where to begin."""
-
-    def __init__(self, consumer: Any) -> None:
-        self._consumer = consumer
-        self._come: set[TopicPartition] = set()
-        self._gone: set[TopicPartition] = set()
-
-    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        for place in assigned:
-            self._consumer.pause(place)
-            self._consumer.seek(place, 0)  # or it would be put where the group's committed offset is
-            self._come.add(place)
-
-    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        self._gone.update(revoked)
-        self._come.difference_update(revoked)
-
-    def take_come(self) -> list[TopicPartition]:
-        come, self._come = sorted(self._come), set()
-        return come
-
-    def take_gone(self) -> list[TopicPartition]:
-        gone, self._gone = sorted(self._gone), set()
-        return gone

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import FencedInstanceIdError
 
 from consumers.claims import Claim
 from consumers.ingest import ingest
 from consumers.kafka import KafkaSource
 from consumers.kafka_client import consumer_options
+from consumers.kafka_partition import Listener
 from consumers.kafka_records import assemble_event
 from consumers.kafka_settings import KafkaSettings
 from consumers.rejection import EventRejected
@@ -221,6 +222,13 @@ def test_a_reader_that_lost_its_claim_stores_nothing_and_joins_again(broker: Bro
         assert event_ids(store) == ids(0, 20)
     assert result.appended.duplicate == 0
     assert polled[-1].rejoins == 1
+
+
+def test_what_is_revoked_is_let_go_of_before_the_group_may_give_it_to_another() -> None:
+    let_go: list[TopicPartition] = []
+    listener = Listener(None, let_go.extend)
+    listener.on_partitions_revoked([TopicPartition("events", 0)])
+    assert let_go == listener.take_gone() == [TopicPartition("events", 0)]
 
 
 def test_a_record_that_kills_is_found_and_given_up_at_the_fourth_start(broker: Broker, path: Path) -> None:

@@ -1,13 +1,19 @@
 """Nothing is skipped in silence: what a broker no longer holds is an incident, and reading goes on."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
+from kafka import TopicPartition
+from kafka.errors import LogTruncationError
+from kafka.structs import OffsetAndMetadata
 
 from consumers import kafka_member
-from consumers.incidents import EXPIRED, RECREATED
-from consumers.intake import Intake
+from consumers.incidents import EXPIRED, RECREATED, TRUNCATED
+from consumers.intake import Intake, parse_batch
+from consumers.kafka_client import Topics
 from consumers.kafka_gaps import Doubt, Log, find_gap
+from consumers.kafka_member import Member, MembershipEnded
 from consumers.store import EventStore
 from tests.broker import Broker, OwnBroker
 from tests.consumers.examples import line
@@ -92,6 +98,33 @@ def test_a_position_behind_the_end_is_an_incident(broker: Broker, path: Path) ->
         until(lambda: event_ids(reader.store) == ids(0, 9))
         (incident,) = reader.store.incidents()
         assert (incident.kind, incident.lost_from) == (RECREATED, 1000)
+
+
+@pytest.mark.parametrize(
+    ("kept", "goes_on"), [(OffsetAndMetadata(6, "", 3), 6), (None, 0), (OffsetAndMetadata(12, "", 3), 10)]
+)
+def test_a_partition_that_was_cut_back_is_read_again_from_there(
+    broker: Broker, path: Path, kept: OffsetAndMetadata | None, goes_on: int
+) -> None:
+    """A broker of one node cannot lose what it had, so that what kafka-python noticed is put in its place."""
+    topic = broker.topic()
+    broker.produce(topic, responses(0, 10))
+    wanted, noticed = settings(broker, topic), LogTruncationError({TopicPartition(topic, 0): kept})
+    with EventStore.open(path) as store, contextlib.closing(Topics(wanted)) as topics:
+        member = Member(wanted, store, topics, 1 << 20)
+
+        def read() -> None:
+            for batch in member.read(store.position, lambda: False, lambda: None):
+                store.append(parse_batch(batch))
+                if batch.records:
+                    member.consumer._fetcher._cached_log_truncation = noticed
+
+        with pytest.raises(MembershipEnded, match="LogTruncationError"):
+            read()
+        member.leave()
+        assert (store.position(f"kafka:{topic}/0") or {})["offset"] == goes_on
+        told = [(incident.kind, incident.lost_from) for incident in store.incidents()]
+        assert told == ([(TRUNCATED, goes_on)] if goes_on < 10 else [])
 
 
 def test_a_silent_broker_raises_nothing_and_is_seen_by_its_age(own_broker: OwnBroker, path: Path) -> None:
