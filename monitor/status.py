@@ -69,11 +69,12 @@ def status_of(store: EventStore, settings: Settings, now: dt.datetime) -> dict[s
 
 
 def _troubles(state: dict[str, Any]) -> str:
-    found = {
-        f"{len(state['alerts'])} open alerts; `reward-drift alerts list` shows them": state["alerts"],
-        f"{len(state['incidents'])} open incidents; `reward-drift incidents list` shows them": state["incidents"],
-    }
-    return "; ".join(line for line, some in found.items() if some)
+    return "; ".join(
+        f"{len(state[kind])} open {kind.removesuffix('s') if len(state[kind]) == 1 else kind};"
+        f" `reward-drift {kind} list` tells more"
+        for kind in ("alerts", "incidents")
+        if state[kind]
+    )
 
 
 def status_text(state: dict[str, Any]) -> str:

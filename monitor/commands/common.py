@@ -34,7 +34,7 @@ class UsageFault(Exception):  # noqa: N818
 
 
 class StoreUnusable(Exception):  # noqa: N818
-    """The store cannot be opened; the message names it, the cause and the way out."""
+    """The store cannot be used; the message names it, the cause and the way out."""
 
 
 EXPECTED_FAULTS = (
@@ -88,6 +88,8 @@ def exit_code_of(fault: Exception) -> int:
 
 def message_of(fault: Exception) -> str:
     """What is told of a fault: of a database's no more than it said first, for the rest may quote people's words."""
+    if isinstance(fault, OSError) and fault.filename is not None:
+        return f"{fault.filename}: {fault.strerror}"
     return what_it_said(fault) if isinstance(fault, StatementError) else str(fault)
 
 
@@ -113,8 +115,11 @@ def existing_store(store: str) -> Iterator[EventStore]:
     """Open a store that must be there already. Raises UsageFault if it is not, StoreUnusable."""
     if not store_exists(store):
         place = shown(store) if is_url(store) else Path(store.removeprefix("sqlite:///"))
-        raise UsageFault(f"{place}: no such store; `reward-drift ingest FILE... --store {shown(store)}` makes one")
-    with open_store(store) as opened:
+        raise UsageFault(
+            f"{place}: no such store; `reward-drift ingest FILE... --store {shown(store)}` makes one, or for Kafka"
+            " `reward-drift consume`"
+        )
+    with open_store(store) as opened, one_line(store):
         yield opened
 
 
@@ -122,7 +127,7 @@ def store_exists(store: str) -> bool:
     """Is there a store: a file, or a database with our tables? Raises UsageFault, StoreUnusable."""
     if not is_url(store):
         return Path(store.removeprefix("sqlite:///")).exists()
-    with _one_line(store):
+    with one_line(store):
         engine = open_engine(store)
         try:
             with engine.connect() as connection:
@@ -133,13 +138,13 @@ def store_exists(store: str) -> bool:
 
 def open_store(store: str) -> EventStore:
     """Open a store, or make one. Raises UsageFault, and StoreUnusable when the database cannot be opened as one."""
-    with _one_line(store):
+    with one_line(store):
         return EventStore.open(store)
 
 
 @contextmanager
-def _one_line(store: str) -> Iterator[None]:
-    """Faults of opening a database become one line that names the next command."""
+def one_line(store: str) -> Iterator[None]:
+    """Faults of a database, when it is opened and later, become one line that names the next command."""
     if is_url(store) and (problem := misread(store)):
         raise UsageFault(problem)
     try:

@@ -23,6 +23,7 @@ from monitor.commands.common import (
     QuietOption,
     StoreOption,
     existing_store,
+    one_line,
     open_store,
     print_json,
     reading,
@@ -96,7 +97,7 @@ def ingest(
     stopped = stop_on_signal() if follow else (lambda: False)
     if problems := expand(files)[1]:
         raise SourceError("\n".join(problems))  # before a store is made for nothing
-    with open_store(store) as opened, reading(files, quiet) as (read, _):
+    with open_store(store) as opened, one_line(store), reading(files, quiet) as (read, _):
         source = JsonlSource(files, follow=follow, limit=limit, stop=stopped, progress=read)
         done = ingest_source(source, opened, event_bytes=limit).appended
     counts = {name: getattr(done, name) for name in ("accepted", "duplicate", "conflict", "rejected")}

@@ -128,7 +128,8 @@ def _settings(path: Path) -> dict[str, Any]:
 def _store(store: str) -> dict[str, Any]:
     try:
         if not store_exists(store):
-            return _row("none", "store", f"{shown(store)}: not there yet; `reward-drift ingest FILE...` makes one")
+            makers = "`reward-drift consume` or `reward-drift ingest FILE...`"
+            return _row("none", "store", f"{shown(store)}: not there yet; {makers} makes one")
         with open_store(store) as opened:
             counts, kept_by = opened.counts(), _kept_by(opened.engine)
     except (StoreUnusable, UsageFault, DatabaseTooNew, DatabaseUnsuitable) as fault:

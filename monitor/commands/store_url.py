@@ -8,6 +8,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 HIDDEN = "***"
 _SECRETS = ("password", "sslpassword")  # options of a URL that hold one
 _ANOTHER = "or name another store with --store"
+_OF_FILES = {  # part of what SQLite says -> what to do
+    "locked": "another process writes to it: try again",
+    "full": "make room on its disk",
+    "readonly": "let this user write the file and its folder",
+    "unable to open": "let this user write the file and its folder",
+    "malformed": "put a good copy back",
+    "not a database": "put a good copy back",
+}
 
 
 def is_url(store: str) -> bool:
@@ -39,11 +47,12 @@ def misread(store: str) -> str | None:
 
 def why_unusable(store: str, fault: DBAPIError) -> str:
     """One line: the store, what its database said, and what to do next; never the password."""
-    said = str(fault.orig)
+    first = str(fault.orig).partition("\n")[0]
     if not is_url(store):
-        return f"{store}: cannot be used as a store: {said}; put a good copy back, {_ANOTHER}"
+        remedy = next((way for what, way in _OF_FILES.items() if what in first), "try `reward-drift doctor`")
+        return f"{store}: cannot be used as a store: {first}; {remedy}, {_ANOTHER}"
     url = make_url(store)
-    first = said.partition("\n")[0].removeprefix("connection failed: ").removeprefix("connection is bad: ")
+    first = first.removeprefix("connection failed: ").removeprefix("connection is bad: ")
     for secret in filter(None, [url.password, *(url.query.get(name) for name in _SECRETS)]):
         first = first.replace(str(secret), HIDDEN)
     return f"{shown(store)}: {first}; {_remedy(url, fault, first)}, {_ANOTHER}"
@@ -55,7 +64,10 @@ def _remedy(url: URL, fault: DBAPIError, said: str) -> str:
     if "password" in said:
         return f"set PGPASSWORD or ~/.pgpass and try `psql {login} {url.database or ''}`".rstrip()
     if "database" in said and "does not exist" in said:
-        return f"make it: `createdb {login} {url.database}`"
+        owner = f" -O {url.username}" if url.username else ""
+        return f"as an administrator make it: `createdb {server}{owner} {url.database}`"
+    if "permission denied for schema" in said:
+        return f"let its user own the database (as an administrator: `ALTER DATABASE {url.database} OWNER TO ...`)"
     if isinstance(fault, OperationalError):
         return f"see whether it answers: `pg_isready {server}`"
     return f"see what this user may do: `psql {login} {url.database or ''}`".rstrip()

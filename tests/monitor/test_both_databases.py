@@ -173,7 +173,7 @@ def test_a_database_that_cannot_be_used_is_told_in_one_line_with_the_next_comman
     absent = told(url(database="none"))
     assert absent.code == 4
     assert f'{shown}/none: connection to server at "127.0.0.1", port {at.port} failed: FATAL:  database' in absent.err
-    assert f"`createdb -h 127.0.0.1 -p {at.port} -U postgres none`" in absent.err
+    assert f"`createdb -h 127.0.0.1 -p {at.port} -O postgres none`" in absent.err
     assert "`pg_isready -h 127.0.0.1 -p 1`" in told(url(port=1)).err
     empty = told(url(database="template1"))
     assert empty.code == 2
@@ -241,3 +241,19 @@ def test_a_database_that_refuses_a_row_is_told_without_the_words_in_it(store_url
     assert ran.code == 4
     assert "refused" in ran.json["error"]["message"]
     assert "words" not in ran.out + ran.err
+    assert ran.json["error"]["exception"] == "StoreUnusable"
+
+
+def test_a_fault_in_the_middle_of_a_command_is_one_line_with_the_store_and_the_next_command(store_url: str) -> None:
+    with EventStore.open(store_url) as store, store.engine.begin() as connection:
+        connection.execute(text("DROP TABLE incident"))
+    hidden = make_url(store_url).set(password="s3cret") if "@" in store_url else store_url
+    url = hidden if isinstance(hidden, str) else hidden.render_as_string(hide_password=False)
+    ran = reward_drift("incidents", "list", "--json", "--store", url)
+    assert ran.code == 4
+    message = ran.json["error"]["message"]
+    assert ran.err.split() == f"error: {message}".split()
+    assert "incident" in message
+    assert "name another store with --store" in message
+    assert "SELECT" not in message
+    assert "s3cret" not in ran.out + ran.err

@@ -131,7 +131,7 @@ def test_status_is_never_quiet_while_an_incident_is_open(store: EventStore) -> N
     state = status_of(store, CHOSEN, now)  # before any tick
     assert state["state"] == "alert"
     assert [(one["id"], one["kind"], one["lost_from"]) for one in state["incidents"]] == [(number, EXPIRED, 100)]
-    assert "1 open incidents; `reward-drift incidents list` shows them" in status_text(state)
+    assert "1 open incident; `reward-drift incidents list` tells more" in status_text(state)
     assert "the data have a gap: kafka:feedback/3: expired: offsets 100 to 249 are lost" in status_text(state)
     store.close_incident(number, "")
     assert status_of(store, CHOSEN, now)["state"] == "quiet"
