@@ -106,8 +106,9 @@ def reach(settings: KafkaSettings) -> Iterator[None]:
         yield
     except (KafkaError, OSError, ValueError) as fault:
         where = f"{', '.join(settings.bootstrap)} ({settings.security.protocol})"
+        said = str(fault) if isinstance(fault, KafkaError) else f"{type(fault).__name__}: {fault}"
         raise SourceError(
-            f"Kafka at {where} cannot be used: {type(fault).__name__}: {fault}; check `kafka.bootstrap` and"
+            f"Kafka at {where} cannot be used: {said}; check `kafka.bootstrap` and"
             " `kafka.security`, then try `reward-drift doctor`"
         ) from fault
 

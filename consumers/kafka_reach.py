@@ -12,17 +12,19 @@ WAIT_SECONDS = 5.0
 
 
 class Finding(NamedTuple):
-    """what: kafka, topics, group or crc32c. told: what was found and, if it is not good, what to do."""
+    """what: kafka, topics, routed, group or crc32c. told: what was found and, if it is not good, what to do."""
 
     what: str
     is_good: bool
     told: str
 
 
-def examine(connection: Mapping[str, Any], topics: Sequence[str], group: str) -> Iterator[Finding]:
+def examine(
+    connection: Mapping[str, Any], topics: Sequence[str], routed: Sequence[str], group: str
+) -> Iterator[Finding]:
     """Look, without changing anything. What cannot be looked at any more after a fault is left out.
 
-    connection: options of the client. topics: all that are read or written.
+    connection: options of the client. topics: those that are read. routed: those that feedback is published to.
     """
     yield _checksums()
     where = ", ".join(connection["bootstrap_servers"])
@@ -34,7 +36,9 @@ def examine(connection: Mapping[str, Any], topics: Sequence[str], group: str) ->
         return
     with contextlib.closing(admin):
         yield Finding("kafka", True, f"{where}: answers")
-        yield _topics(admin, topics, connection["bootstrap_servers"][0])
+        yield _topics(admin, "topics", topics, connection["bootstrap_servers"][0])
+        if routed:
+            yield _topics(admin, "routed", routed, connection["bootstrap_servers"][0])
         yield _group(admin, group)
 
 
@@ -46,7 +50,7 @@ def _checksums() -> Finding:
     )
 
 
-def _topics(admin: KafkaAdminClient, topics: Sequence[str], address: str) -> Finding:
+def _topics(admin: KafkaAdminClient, what: str, topics: Sequence[str], address: str) -> Finding:
     try:
         problems = [
             (row["name"], for_code(row["error_code"]))
@@ -54,16 +58,16 @@ def _topics(admin: KafkaAdminClient, topics: Sequence[str], address: str) -> Fin
             if row["error_code"]
         ]
     except (KafkaError, OSError) as fault:
-        return Finding("topics", False, f"cannot be listed ({fault}); run doctor again")
+        return Finding(what, False, f"cannot be listed ({fault}); run doctor again")
     if not problems:
-        return Finding("topics", True, ", ".join(topics))
+        return Finding(what, True, ", ".join(topics))
     told = []
     for name, kind in problems:
         if kind is UnknownTopicOrPartitionError:
             told.append(f"{name} is not there: kafka-topics.sh --bootstrap-server {address} --create --topic {name}")
         else:
             told.append(f"{name}: {kind.__name__}: let the user of kafka.security describe, read and write it")
-    return Finding("topics", False, "; ".join(told))
+    return Finding(what, False, "; ".join(told))
 
 
 def _group(admin: KafkaAdminClient, group: str) -> Finding:

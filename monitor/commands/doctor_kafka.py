@@ -22,10 +22,15 @@ def kafka_rows(path: Path) -> list[dict[str, Any]]:
 
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it would say is in the rows
     try:
-        found = examine(kafka.connection(), [*kafka.topics, *kafka.routed.topics], kafka.group)
-        return [_row("ok" if finding.is_good else "MEND", finding.what, finding.told) for finding in found]
+        found = examine(kafka.connection(), kafka.topics, kafka.routed.topics, kafka.group)
+        return [_row("ok" if one.is_good else _state(one.what), one.what, one.told) for one in found]
     except (OSError, ValueError) as fault:  # a password that is not there
         return [_row("MEND", "kafka", str(fault))]
+
+
+def _state(what: str) -> str:
+    """Of something that is not good: nobody has to route."""
+    return "none" if what == "routed" else "MEND"
 
 
 def _row(state: str, what: str, told: str) -> dict[str, Any]:

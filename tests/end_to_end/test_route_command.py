@@ -17,7 +17,7 @@ from tests.broker import Broker
 from tests.consumers.examples import line
 from tests.end_to_end.command import PROGRAM, reward_drift
 
-KAFKA_ROWS = ("crc32c", "kafka", "topics", "group")
+KAFKA_ROWS = ("crc32c", "kafka", "topics", "routed", "group")
 
 
 class Loop:
@@ -101,7 +101,7 @@ def test_route_without_brokers_in_the_settings_says_what_to_add(loop: Loop) -> N
 def test_doctor_finds_brokers_topics_and_group(loop: Loop) -> None:
     found = _kafka_rows(loop)
     assert {what: state for what, (state, _) in found.items()} == dict.fromkeys(found, "ok")
-    assert list(found) == ["crc32c", "kafka", "topics", "group"]
+    assert list(found) == ["crc32c", "kafka", "topics", "routed", "group"]
 
 
 def test_doctor_names_the_topic_that_is_not_there_and_how_to_make_it(loop: Loop, broker: Broker) -> None:
@@ -109,6 +109,13 @@ def test_doctor_names_the_topic_that_is_not_there_and_how_to_make_it(loop: Loop,
     state, told = _kafka_rows(loop)["topics"]
     assert state == "MEND"
     assert told == f"absent is not there: kafka-topics.sh --bootstrap-server {broker.bootstrap} --create --topic absent"
+
+
+def test_doctor_asks_for_no_topic_of_routed_feedback_for_nobody_has_to_route(loop: Loop, broker: Broker) -> None:
+    loop.write(broker.bootstrap, routed={"curation": None, "reward": "absent", "debugging": None})
+    state, told = _kafka_rows(loop)["routed"]
+    assert state == "none"
+    assert told.startswith("absent is not there")
 
 
 def test_doctor_names_the_broker_that_does_not_answer(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
