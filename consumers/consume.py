@@ -79,14 +79,14 @@ class _Assignment:
     """Which partitions are ours and whether there is a broker, told when it changes."""
 
     def __init__(self) -> None:
-        self._ours: list[str] = []
+        self._ours: list[str] | None = None
         self._connected = True
 
     def polled(self, polled: Polled) -> None:
         ours = sorted(f"{one.topic}/{one.partition}" for one in polled.partitions)
         if ours != self._ours:
             self._ours = ours
-            log.info("partitions assigned", extra={"partitions": ours})
+            log.info("partitions assigned" if ours else "no partition is assigned", extra={"partitions": ours})
         if polled.connected != self._connected:
             self._connected = polled.connected
             log.warning("connected to a broker again" if polled.connected else "no broker is connected")

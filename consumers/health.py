@@ -96,7 +96,7 @@ class Health:
         if self._waiting is not None:
             yield f"the database is away: {self._waiting}"
         if self._fetched is None:
-            yield "no broker has answered yet"
+            yield "no broker has answered a fetch yet"
         elif (age := self._clock() - self._fetched_at) >= FETCH_SECONDS:
             yield f"no broker has answered for {age:.0f} s"
         if not self._partitions:

@@ -27,7 +27,7 @@ def polled(*lags: int | None, fetched_at: float | None = 1.0) -> Polled:
 def test_a_reader_that_has_just_begun_lives_and_is_not_ready() -> None:
     health = Health(Clock())
     assert health.is_alive()
-    assert health.reasons() == ["no broker has answered yet", "no partition is assigned to this reader"]
+    assert health.reasons() == ["no broker has answered a fetch yet", "no partition is assigned to this reader"]
     health.polled(polled(0))
     assert health.reasons() == []
 

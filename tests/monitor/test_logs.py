@@ -34,6 +34,15 @@ def test_an_unforeseen_fault_is_told_by_its_kind_and_place_alone(stream: io.Stri
     assert "person" not in stream.getvalue()
 
 
+def test_what_others_say_again_and_again_is_told_once_and_ours_each_time(stream: io.StringIO) -> None:
+    for attempt in range(3):
+        logging.getLogger("kafka.cluster").warning("no node, attempt %s", attempt)
+        logging.getLogger("kafka.cluster").warning("another thing")
+        logging.getLogger("consumers.consume").warning("away")
+    told = [json.loads(row)["event"] for row in stream.getvalue().splitlines()]
+    assert told == ["no node, attempt 0", "another thing", "away", "away", "away"]
+
+
 def test_one_record_is_one_line_whatever_it_holds(stream: io.StringIO) -> None:
     logging.getLogger("consumers").info("two\nlines\x1b[31m", extra={"partitions": ["events/0"]})
     logging.getLogger("somebody.else").info("not told")
