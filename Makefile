@@ -9,7 +9,7 @@ export OMP_NUM_THREADS := 1
 $(VENV)/.installed: pyproject.toml
 	python3 -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/pip install --quiet --quiet --editable '.[dev]'
 	touch $@
 
 demo: $(VENV)/.installed
