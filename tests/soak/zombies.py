@@ -35,13 +35,14 @@ def stop_and_continue(
 ) -> Mapping[str, int]:
     """Let three readers share a topic that fills meanwhile; stop one at a time. PostgreSQL only.
 
-    Each cycle stops one reader for longer than its session, in which the others take over its partitions, and continues
-    it; every third cycle also ends one in good order and has another join. slow_commits: so many seconds at most are
-    slept inside each transaction, so that rebalances meet open ones.
+    Each cycle stops one reader in the middle of its work for longer than its session, in which the others take over its
+    partitions, and continues it; after every third one leaves or is killed and another joins. slow_commits: so many
+    seconds at most are slept inside some transactions, so that rebalances meet open ones. A cycle begins when all is
+    read: the test broker never forgets a member that went away while it was joining, and then lets nobody in.
     Returns counts of what happened. Raises AssertionError if anything is lost, doubled, or a position moves back.
     """
     chance = random.Random(seed)
-    topic, told = broker.topic(PARTITIONS), messages(NAMES_A_CYCLE * (cycles + 2), seed)
+    topic, told = broker.topic(PARTITIONS), messages(NAMES_A_CYCLE * (cycles + 1), seed)
     happened = {"stopped": 0, "left": 0, "joined": 0}
     with fresh() as url, fresh() as quiet:
         EventStore.open(url).close()
@@ -51,18 +52,19 @@ def stop_and_continue(
         ends: dict[int, int] = {}
         with processes() as readers:
             readers += [start(plan) for _ in range(3)]
+            _add(broker, topic, told[cycles * NAMES_A_CYCLE :], ends)
             for cycle in range(cycles):
+                _wait_for_all(url, topic, ends)
                 _add(broker, topic, told[cycle * NAMES_A_CYCLE : (cycle + 1) * NAMES_A_CYCLE], ends)
                 _freeze(chance.choice(readers), chance.uniform(SESSION_SECONDS + 1, SESSION_SECONDS + 4))
                 happened["stopped"] += 1
                 if cycle % 3 == 2:
+                    _wait_for_all(url, topic, ends)
                     _replace(readers, chance.randrange(3), plan)
                     happened["left"] += 1
                     happened["joined"] += 1
                 assert all(reader.is_alive() for reader in readers), "a reader ended by itself"
-            _add(broker, topic, told[cycles * NAMES_A_CYCLE :], ends)
-            with EventStore.open(url) as store:
-                wait_until(lambda: all(offset(store, topic, part) >= end for part, end in ends.items()), "everything")
+            _wait_for_all(url, topic, ends)
         others = settings(broker, topic, f"quiet-{uuid.uuid4().hex[:8]}")
         alone = start(Plan(others.model_dump_json(), quiet, ends, alone=True))
         alone.join()
@@ -72,6 +74,11 @@ def stop_and_continue(
         assert steps_back(url) == 0, "a position moved back"
     broker.delete(topic)
     return happened
+
+
+def _wait_for_all(url: str, topic: str, ends: dict[int, int]) -> None:
+    with EventStore.open(url) as store:
+        wait_until(lambda: all(offset(store, topic, part) >= end for part, end in ends.items()), "everything")
 
 
 def _add(broker: Broker, topic: str, told: list[list[bytes]], ends: dict[int, int]) -> None:
