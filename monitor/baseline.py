@@ -62,8 +62,9 @@ class Baseline:
     """The frozen reference: how rewards map to 0..1, and what each cohort's rewards and outcomes were.
 
     cohorts: cohort label -> code; the codes index `mean_outcome`, `mean_reward` and `concordance`. Code -1 (a cohort
-    the reference hardly knew) uses the pooled value, kept last. expects: m_g(r). gain and reverse: slopes of outcome on
-    reward and of reward on outcome within cohorts, in reference units.
+    the reference hardly knew) uses the pooled value, kept last. answering: by cohort, share of its items that have a
+    "reward", an "outcome", and "scored": a reward among those that a scorer tried. expects: m_g(r). gain and reverse:
+    slopes of outcome on reward and of reward on outcome within cohorts, in reference units.
     """
 
     window: Window
@@ -79,6 +80,7 @@ class Baseline:
     expects: Calibrator | None
     mean_outcome: Array
     mean_reward: Array
+    answering: Mapping[str, Array]
     split: float  # an outcome above it is a success when pairs are formed
     gain: float
     reverse: float
@@ -116,6 +118,7 @@ def baseline_from_json(text: str) -> Baseline:
     raw["window"] = Window(**raw["window"])
     for key in ("ranks", "mean_outcome", "mean_reward"):
         raw[key] = np.array(raw[key], float)
+    raw["answering"] = {key: np.array(shares, float) for key, shares in raw["answering"].items()}
     if raw["expects"]:
         cohorts = {int(code): _curve(curve) for code, curve in raw["expects"]["cohorts"].items()}
         raw["expects"] = Calibrator(_curve(raw["expects"]["pooled"]), cohorts)
@@ -178,6 +181,7 @@ def fit_baseline(frame: pd.DataFrame, window: Window, settings: Settings, revisi
         expects=None,
         mean_outcome=np.zeros(0),
         mean_reward=np.zeros(0),
+        answering={},
         split=0.0,
         gain=0.0,
         reverse=0.0,
@@ -193,6 +197,7 @@ def fit_baseline(frame: pd.DataFrame, window: Window, settings: Settings, revisi
         "expects": fit_calibrator(rewards[both], outcomes[both], codes[both]) if both.any() else None,
         "mean_outcome": _cohort_means(outcomes, codes, len(cohorts)),
         "mean_reward": _cohort_means(rewards, codes, len(cohorts)),
+        "answering": _answering(items, codes, len(cohorts)),
         "split": float(np.nanmean(outcomes)),
         "gain": slope(rewards[both], outcomes[both], codes[both]) if both.any() else 0.0,
         "reverse": slope(outcomes[both], rewards[both], codes[both]) if both.any() else 0.0,
@@ -234,6 +239,14 @@ def _cohort_means(values: Array, codes: Codes, cohorts: int) -> Array:
     counts = np.bincount(codes[known][mine], minlength=cohorts)[:cohorts]
     totals = np.bincount(codes[known][mine], values[known][mine], minlength=cohorts)[:cohorts]
     return np.append((totals + SHRINKAGE * pooled) / (counts + SHRINKAGE), pooled)
+
+
+def _answering(items: pd.DataFrame, codes: Codes, cohorts: int) -> dict[str, Array]:
+    """Share of each cohort's items that have a reward, an outcome, a reward where a scorer tried."""
+    rewarded, labelled = (items[kind].notna().to_numpy(float) for kind in ("reward", "outcome"))
+    scored = np.where((rewarded > 0) | items["unscoreable"].to_numpy(bool), rewarded, np.nan)
+    shares = {"reward": rewarded, "outcome": labelled, "scored": scored}
+    return {name: _cohort_means(values, codes, cohorts) for name, values in shares.items()}
 
 
 def _traffic(items: pd.DataFrame, keys: tuple[str, ...]) -> tuple[dict[str, dict[str, float]], dict[str, int]]:

@@ -11,8 +11,11 @@ from consumers.store import EventStore, StoreCounts
 from monitor.alerts import OPEN, Episode, EpisodeKey
 from monitor.baseline import Baseline
 from monitor.book import SeriesKey
-from monitor.check import Finding, Interval, Verdict, load_checks
-from monitor.evidence import Path
+from monitor.check import REGISTRY, Finding, Interval, Verdict, load_checks
+from monitor.curve import CHECK as CURVE_CHECK
+from monitor.curve_alerts import KEY as CURVE
+from monitor.curve_alerts import curve_finding
+from monitor.evidence import ESCAPE, Path
 from monitor.explain import Case
 from monitor.intake import CHECK, alert_of, gap_notes
 from monitor.items import EPOCH, date_of, day_of
@@ -25,6 +28,7 @@ from monitor.statistics.detector import smallest_visible
 from monitor.summary import summaries
 
 FINDING_DAYS = 28
+RATE_CHECK = "feedback_response_rate"
 HEADLINE = SeriesKey("reward_outcome_decoupling", "A1", "")  # the series whose sight the state of the loop quotes
 
 
@@ -91,9 +95,17 @@ def _findings(case: Case, memory: Memory) -> list[Finding]:
     first: dict[tuple[str, str], SeriesKey] = {}
     for key in memory.book.keys:
         past = key not in case.weights and newest not in (None, memory.book.info[key].slice.get("checkpoint", newest))
-        if not past and key.check not in broken:
+        if not past and key.check not in broken | {CURVE_CHECK}:
             first.setdefault((key.check, key.slice), key)
-    return list(memory.fixed) + [_finding(case, memory, key) for key in first.values()]
+    found = list(memory.fixed) + [_finding(case, memory, key) for key in first.values()]
+    return found if CURVE_CHECK in broken else [*found, _curve(case, memory)]
+
+
+def _curve(case: Case, memory: Memory) -> Finding:
+    reading = case.curve(day_of(case.snapshot.as_of) - 1)
+    item = REGISTRY[CURVE_CHECK]
+    given = {**item.defaults, **case.snapshot.settings.checks.get(CURVE_CHECK, {})}
+    return curve_finding(reading, float(given["tolerance"]), memory.episodes.get(CURVE))
 
 
 def _newest(case: Case, memory: Memory) -> str | None:
@@ -104,7 +116,7 @@ def _newest(case: Case, memory: Memory) -> str | None:
 
 def _finding(case: Case, memory: Memory, key: SeriesKey) -> Finding:
     info, sequential = memory.book.info[key], key in case.weights
-    since = day_of(case.snapshot.as_of) - FINDING_DAYS if sequential else None
+    since = None if "checkpoint" in info.slice and not sequential else day_of(case.snapshot.as_of) - FINDING_DAYS
     n, total, squares = memory.book.sums(key, since)
     verdict, effect = judged(n, total, squares, info.tolerance)
     if sequential and verdict is Verdict.FAIL:
@@ -123,14 +135,16 @@ def _told(case: Case, memory: Memory, key: SeriesKey, n: int) -> str:
     episode = _open_episode(memory, key)
     if n == 0:
         return f"no data: needs {memory.book.info[key].needs or 'matured units with an outcome after the reference'}"
+    if key.check == RATE_CHECK:
+        return f"the last {FINDING_DAYS} days against the reference; {n:,} {case.snapshot.settings.unit} units"
     if key not in case.weights:
         return f"since it began serving; {n:,} {case.snapshot.settings.unit} units with an outcome"
     if episode is not None:
         return f"{episode.severity} latched since {date_of(episode.crossings[0].day + 1)}"
-    drop = _visible_drop(case, memory, key)
+    drop, change = _visible_drop(case, memory, key), "rise" if key.series == ESCAPE else "drop"
     if drop is None:
-        return "no alert; no drop could have been seen yet"
-    return f"no alert; a drop of {drop * 100:.1f} pt would have been seen by now with probability .9"
+        return f"no alert; no {change} could have been seen yet"
+    return f"no alert; a {change} of {drop * 100:.1f} pt would have been seen by now with probability .9"
 
 
 def _visible_drop(case: Case, memory: Memory, key: SeriesKey) -> float | None:

@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.book import SeriesBook, SeriesKey
+from monitor.escapes import KINDS
 from monitor.statistics.detector import BETS, COMPANION_FLOOR, DetectorState, advance, known_start, mixture
-from monitor.statistics.family import series_weight, slice_weights
+from monitor.statistics.family import escape_weight, series_weight, slice_weights
 from monitor.statistics.intervals import ENOUGH_UNITS
 from monitor.statistics.reference_error import QUANTILE
 
 Array = NDArray[np.float64]
 
+ESCAPE = "A8"  # stands alone, in slices of its own
 ASSOCIATION = "A3"  # alone it raises at most a ticket
 IMPROVING_DAYS = 28
 KNOWN_START = {"warning": 1 / 0.05, "page": 1 / 0.005}  # 1 / alpha: chance of ever crossing under the null
@@ -71,6 +73,8 @@ def family_weights(
     for key in book.keys:
         mass = None if key.slice == "" else masses.get(key.slice, 0.0)
         weight = series_weight(key.series, mass) if key.check.startswith("reward_outcome") else 0.0
+        if key.series == ESCAPE:
+            weight = escape_weight(len(KINDS))
         if weight > 0:
             weights[key] = weight
     return weights

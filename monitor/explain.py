@@ -13,6 +13,9 @@ from monitor.alerts import Crossing, Episode
 from monitor.baseline import cohort_values
 from monitor.book import SeriesBook, SeriesKey
 from monitor.check import Interval
+from monitor.curve import Reading, Training, read_curve
+from monitor.escape_words import CHECK as EVASION_CHECK
+from monitor.escape_words import escape_message
 from monitor.evidence import KNOWN_START, Path, likely_start
 from monitor.items import date_of, day_of, load_items
 from monitor.result import Alert, Evidence, Example
@@ -23,12 +26,13 @@ from monitor.statistics.family import series_weight
 from monitor.statistics.intervals import mean_interval
 from monitor.statistics.reference_error import QUANTILE
 
-ASSOCIATION_CHECK = "reward_outcome_association"
+ASSOCIATION_CHECK, DECOUPLING_CHECK = "reward_outcome_association", "reward_outcome_decoupling"
 NULLS = {
     "A1": "the outcome is not below what its reward meant in the reference",
     "A2": "the outcome is not below its cohort's in the reference",
     "A3": "a success has the higher reward as often as in the reference",
     "A7": "the outcome rises by at least a tenth of what the reward gained",
+    "A8": "no more answers escape being judged than in the reference; while users are held back, than among them",
 }
 TEXTS = text("""
     SELECT r.response_id, t.prompt, t.response FROM response AS r JOIN text AS t ON t.seq = r.seq
@@ -40,7 +44,8 @@ TEXTS = text("""
 class Case:
     """All that is needed to explain the episodes of one evaluation. resets: slice -> days its evidence began anew.
 
-    earlier: items from a day on (the key), read for one episode and good for the others.
+    training: what checkpoint events told of KL and steps. earlier: items from a day on (the key), read for one episode
+    and good for the others.
     """
 
     snapshot: Snapshot
@@ -49,7 +54,12 @@ class Case:
     weights: Mapping[SeriesKey, float]
     thresholds: Mapping[str, float]
     resets: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    training: Sequence[Training] = ()
     earlier: dict[int, pd.DataFrame] = field(default_factory=dict)
+
+    def curve(self, day: int) -> Reading:
+        """The curve of over-optimisation as of the close of a day."""
+        return read_curve(self.book, self.snapshot.baseline, self.training, day)
 
     def items_since(self, day: int) -> pd.DataFrame:
         """Items that matured on a day or later, and maybe some before it."""
@@ -76,9 +86,10 @@ def explain(case: Case, episode: Episode) -> list[Alert]:
     first = _index(case, episode.crossings[0].day)
     leader = path.leader(first, episode.crossings[0].severity)
     start, bet = likely_start(case.book, leader, first, case.begin(episode))
-    frame = _since(case, episode, start + case.book.first_day)
+    part = {} if episode.check == EVASION_CHECK else episode.slice
+    frame = items_of(case, part, start + case.book.first_day)
     shares, attribution, leading = _story(case, episode, leader)
-    examples = _examples(case, frame, leading)
+    examples = examples_of(case, frame, episode.slice.get("escapes"))
     return [
         _alert(case, episode, crossing, leader, start, bet, frame, shares, attribution, leading, examples)
         for crossing in episode.crossings
@@ -100,9 +111,15 @@ def _alert(
 ) -> Alert:
     since = start + case.book.first_day
     checkpoint = _blamed(frame[frame["day"] <= crossing.day])
-    changes = {name: _change(case, episode, name, since) for name in ("A1", "A2", "A4", leader.series)}
-    reward, outcome = changes["A4"], _flipped(changes["A2"])
-    n = case.book.sums(_key(episode, "A2", leader), since)[0]
+    traffic = _traffic(episode)
+    reward, outcome = change_of(case, "A4", since, traffic), flipped(change_of(case, "A2", since, traffic))
+    effect = change_of(case, leader.series, since, leader.slice, leader.check)
+    n = case.book.sums(_counted(leader), since)[0]
+    message = (
+        _escaped(case, leader, effect, frame, since, checkpoint, n)
+        if episode.check == EVASION_CHECK
+        else _message(case, episode, attribution, leading, checkpoint, reward, outcome, n)
+    )
     return Alert(
         fingerprint=episode.fingerprint(case.snapshot.settings.loop),
         check=episode.check,
@@ -113,11 +130,11 @@ def _alert(
         fired_at=dt.datetime.combine(date_of(crossing.day + 1), dt.time(), dt.UTC),
         leading=leading,
         shares=shares,
-        effect=changes[leader.series],
+        effect=effect,
         reward_change=reward,
         outcome_change=outcome,
         n=n,
-        message=_message(case, episode, attribution, leading, checkpoint, reward, outcome, n),
+        message=message,
         evidence=_evidence(case, episode, crossing, leader, since, bet, frame),
         examples=examples,
         state=episode.state,
@@ -154,9 +171,13 @@ def _evidence(
         heaviest_bet=bet,
         scores=path.shares(day),
         smallest_visible=smallest_visible(
-            n, deviation, info.allowance, case.thresholds[crossing.severity], series_weight(leader.series)
+            n, deviation, info.allowance, case.thresholds[crossing.severity], _weight(case, leader)
         ),
     )
+
+
+def _weight(case: Case, leader: SeriesKey) -> float:
+    return case.weights[leader] if leader.check == EVASION_CHECK else series_weight(leader.series)
 
 
 def material_harm(snapshot: Snapshot) -> float:
@@ -171,18 +192,25 @@ def _promise(crossing: Crossing, threshold: float) -> str:
     return f"at most one false {crossing.severity} in {threshold:,.0f} days on average, over all series together"
 
 
-def _key(episode: Episode, series: str, leader: SeriesKey) -> SeriesKey:
-    check = leader.check if series == leader.series else "reward_outcome_decoupling"
-    return SeriesKey(check, series, episode.slice_name)
+def _traffic(episode: Episode) -> str:
+    """The slice of traffic that an episode speaks of; ways to escape are no part of the traffic."""
+    return "" if episode.check == EVASION_CHECK else episode.slice_name
 
 
-def _change(case: Case, episode: Episode, series: str, since: int) -> Interval:
-    check = ASSOCIATION_CHECK if series == "A3" else "reward_outcome_decoupling"
-    n, total, squares = case.book.sums(SeriesKey(check, series, episode.slice_name), since)
+def _counted(leader: SeriesKey) -> SeriesKey:
+    """The series whose units an alert counts: those with an outcome, or the leader's own."""
+    own = leader.series == "A2" or leader.check == EVASION_CHECK
+    return leader if own else SeriesKey(DECOUPLING_CHECK, "A2", leader.slice)
+
+
+def change_of(case: Case, series: str, since: int, slice_name: str = "", check: str = DECOUPLING_CHECK) -> Interval:
+    """Mean effect of a series from a day on, with its 95% interval."""
+    n, total, squares = case.book.sums(SeriesKey(check, series, slice_name), since)
     return Interval(*mean_interval(n, total, squares)) if n else Interval()
 
 
-def _flipped(change: Interval) -> Interval:
+def flipped(change: Interval) -> Interval:
+    """A change with plus for better instead of worse."""
     if change.value is None or change.low is None or change.high is None:
         return change
     return Interval(-change.value, -change.high, -change.low)
@@ -191,6 +219,8 @@ def _flipped(change: Interval) -> Interval:
 def _story(case: Case, episode: Episode, leader: SeriesKey) -> tuple[Mapping[str, float], str, str]:
     if episode.check == ASSOCIATION_CHECK:
         return {}, "association_decay", "association_decay"
+    if episode.check == EVASION_CHECK:
+        return {}, "evasion", "evasion"
     base = case.snapshot.baseline
     shares = label_shares(
         _stream(case, episode, "A1"), _stream(case, episode, "A4"), base.gain, base.reverse,
@@ -202,18 +232,18 @@ def _story(case: Case, episode: Episode, leader: SeriesKey) -> tuple[Mapping[str
 
 
 def _stream(case: Case, episode: Episode, series: str) -> Stream:
-    key = SeriesKey("reward_outcome_decoupling", series, episode.slice_name)
+    key = SeriesKey(DECOUPLING_CHECK, series, episode.slice_name)
     column = case.book.cells[case.begin(episode) :, case.book.column[key], :3]
     n, total, squares = column.sum(axis=0)
     variance = float(squares / n - (total / n) ** 2) if n else 1.0
     return Stream(column[:, 0], column[:, 1], variance, case.book.info[key].baseline_error)
 
 
-def _since(case: Case, episode: Episode, day: int) -> pd.DataFrame:
-    """Monitored items of the episode's slice that matured on or after a day."""
+def items_of(case: Case, part: Mapping[str, str], day: int, role: str = "monitored") -> pd.DataFrame:
+    """Items of a slice that matured on or after a day; role: monitored or holdback."""
     frame = case.items_since(day)
-    monitored = case.snapshot.baseline.window.roles(frame) == "monitored"
-    return in_slice(frame[monitored & (frame["day"] >= day).to_numpy()], episode.slice)
+    mine = case.snapshot.baseline.window.roles(frame) == role
+    return in_slice(frame[mine & (frame["day"] >= day).to_numpy()], part)
 
 
 def in_slice(frame: pd.DataFrame, part: Mapping[str, str]) -> pd.DataFrame:
@@ -234,19 +264,13 @@ def _blamed(frame: pd.DataFrame) -> str:
     return str(served.sort_values(["units", "last"]).index[-1])
 
 
-def _examples(case: Case, frame: pd.DataFrame, leading: str) -> list[Example]:
-    """Five to read by a fixed rule: three high-reward failures, one at random, one of the worst cohort."""
-    split = case.snapshot.baseline.split
-    ordered = frame.sort_values(["reward", "time_us", "response_id"], ascending=[False, False, True])
-    failed = ordered[ordered["outcome"] <= split]
-    worst = failed[failed["cohort"] == _worst_cohort(frame)] if len(failed) else failed
-    scrambled = frame.iloc[np.argsort(pd.util.hash_pandas_object(frame["response_id"].astype(object), index=False))]
+def examples_of(case: Case, frame: pd.DataFrame, escaped: str | None = None) -> list[Example]:
+    """Five to read by a fixed rule: three high-reward failures, one at random, one of the worst cohort.
+
+    escaped: instead three of the newest that gave no "reward" (no "outcome") and one at random.
+    """
     picks: dict[str, tuple[str, pd.Series[Any]]] = {}
-    for why, rows, count in (
-        ("high reward, failed outcome", failed, 3),
-        ("worst cohort, failed outcome", worst, 1),
-        ("drawn at random", scrambled, 1),
-    ):
+    for why, rows, count in _rules(case, frame) if escaped is None else _escape_rules(frame, escaped):
         fresh = [row for _, row in rows.head(10).iterrows() if row["response_id"] not in picks][:count]
         picks.update({row["response_id"]: (why, row) for row in fresh})
     if not picks:
@@ -254,6 +278,27 @@ def _examples(case: Case, frame: pd.DataFrame, leading: str) -> list[Example]:
     with case.snapshot.engine.connect() as connection:
         texts = {row[0]: (row[1], row[2]) for row in connection.execute(TEXTS, {"ids": list(picks)})}
     return [_example(why, row, texts.get(name, (None, None))) for name, (why, row) in picks.items()]
+
+
+def _rules(case: Case, frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame, int]]:
+    ordered = frame.sort_values(["reward", "time_us", "response_id"], ascending=[False, False, True])
+    failed = ordered[ordered["outcome"] <= case.snapshot.baseline.split]
+    worst = failed[failed["cohort"] == _worst_cohort(frame)] if len(failed) else failed
+    return [
+        ("high reward, failed outcome", failed, 3),
+        ("worst cohort, failed outcome", worst, 1),
+        ("drawn at random", _scrambled(frame), 1),
+    ]
+
+
+def _escape_rules(frame: pd.DataFrame, escaped: str) -> list[tuple[str, pd.DataFrame, int]]:
+    newest = frame[frame[escaped].isna()].sort_values(["time_us", "response_id"], ascending=[False, True])
+    return [(f"gave no {escaped}", newest, 3), ("drawn at random", _scrambled(frame), 1)]
+
+
+def _scrambled(frame: pd.DataFrame) -> pd.DataFrame:
+    hashed = pd.util.hash_pandas_object(frame["response_id"].astype(object), index=False)
+    return frame.iloc[np.argsort(hashed)]
 
 
 def _example(why: str, row: "pd.Series[Any]", texts: tuple[str | None, str | None]) -> Example:
@@ -285,6 +330,16 @@ def _message(
         f"{settings.loop}{where}: {settings.reward.label} {points(reward)}, {settings.outcome.metric} {points(outcome)}"
         f" against the reference since the likely start, n={n:,} {settings.unit}s, mostly {checkpoint}: {story}."
     )
+
+
+def _escaped(
+    case: Case, leader: SeriesKey, effect: Interval, frame: pd.DataFrame, since: int, checkpoint: str, n: int
+) -> str:
+    snapshot, info = case.snapshot, case.book.info[leader]
+    beside_held = info.allowance <= material_harm(snapshot)  # no baseline is conceded beside users held back
+    held = items_of(case, {}, since, "holdback") if beside_held else None
+    kind = info.slice["escapes"]
+    return escape_message(snapshot.settings, snapshot.baseline, kind, effect, frame, held, checkpoint, n)
 
 
 def points(change: Interval) -> str:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 from consumers.incidents import Incident, read_incidents
 from monitor.baseline import COHORT_UNITS, Baseline, cohort_labels, cohort_values
 from monitor.check import Measurement, Slice
+from monitor.escapes import Kind, answered, asks_everybody
 from monitor.items import Items
 from monitor.settings import Settings
 from monitor.statistics.pairs import disjoint_pairs
@@ -192,6 +193,41 @@ class Snapshot:
         checkpoints = self.items.frame["checkpoint"].to_numpy()
         for arm in self.arms:
             yield self._part({"checkpoint": arm}, (checkpoints == arm) | (columns["role"] == "reference"), columns)
+
+    def by_checkpoint(self) -> Iterator[tuple[str, Part]]:
+        """All monitored traffic by checkpoint, each beside the reference, in the order in which they began."""
+        columns = self._columns
+        monitored, reference = (np.flatnonzero(columns["role"] == role) for role in ("monitored", "reference"))
+        frame = self.items.frame.iloc[monitored]
+        for name in frame.groupby("checkpoint")["time_us"].min().sort_index().sort_values(kind="stable").index:
+            mine = monitored[(frame["checkpoint"] == name).to_numpy(bool)]
+            yield str(name), self._part({}, np.concatenate([reference, mine]), columns)
+
+    def responding(self, kind: Kind) -> Part:
+        """All traffic, with whether an item has a reward (an outcome) in the place of its outcome; NaN: never asked."""
+        columns, frame = self._columns, self.items.frame
+        came = np.where(self._absence_counts(kind), np.nan, frame[kind].notna().to_numpy(float))
+        whole = self._part({"stream": kind}, np.ones(len(frame), bool), columns)
+        return replace(whole, outcome=came, mean_outcome=self.baseline.answering[kind][columns["cohort"]])
+
+    def escaping(self, kind: Kind) -> tuple[Part, bool]:
+        """All traffic, with whether an item asked for a reward (an outcome) gave one in the place of its outcome.
+
+        NaN: not asked. Also whether the reference tells how many would have escaped anyway: if only a sample was asked,
+        none knows of whom, and only a holdback can tell.
+        """
+        columns, frame, known = self._columns, self.items.frame, self.baseline.answering
+        scored = kind == "reward" and self.settings.reward.scorer is not None
+        everybody = asks_everybody(known[kind])
+        came = np.where(self._absence_counts(kind), np.nan, answered(frame, kind, everybody or not scored))
+        before = known["scored" if scored and not everybody else kind]
+        whole = self._part({"escapes": kind}, np.ones(len(frame), bool), columns)
+        part = replace(whole, outcome=came, mean_outcome=before[columns["cohort"]])
+        return part, everybody or scored
+
+    def _absence_counts(self, kind: Kind) -> bool:
+        """An outcome that is only sent when it happens is never missing."""
+        return kind == "outcome" and self.settings.outcome.missing is False
 
     def latest(self) -> str | None:
         """The monitored checkpoint whose traffic began last."""

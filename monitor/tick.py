@@ -20,12 +20,15 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Engine, text
 
 from consumers.store import EventStore
-from monitor.alerts import OPEN, EpisodeKey, transition
+from monitor.alerts import OPEN, SEVERITIES, Episode, EpisodeKey, transition
 from monitor.baseline import ReferenceMissing, Window, find_window, fit_baseline
 from monitor.book import SeriesBook
 from monitor.changes import changed_since, latest_seq
-from monitor.check import Check, Verdict, load_checks
+from monitor.check import REGISTRY, Check, Verdict, load_checks
 from monitor.conclude import blank_report, conclude
+from monitor.curve import training_of
+from monitor.curve_alerts import KEY as CURVE
+from monitor.curve_alerts import RULE, crosses, explain_curve
 from monitor.evidence import Path, family_weights, walk
 from monitor.explain import Case, explain, material_harm
 from monitor.items import DAY_US, Items, day_of, load_items, revision_of
@@ -123,6 +126,7 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
     case = follow(snapshot, memory, replayed=False)
     for path in case.paths.values():
         _supersede(path, memory, case.thresholds)
+    _supersede_curve(case, memory)
     if since is not None or before != memory.episodes:
         memory.told = _told(case, memory)
     memory.last_seq = newest
@@ -160,11 +164,20 @@ def follow(snapshot: Snapshot, memory: Memory, replayed: bool) -> Case:
     thresholds = snapshot.settings.alerts.days()
     weights = family_weights(memory.book, memory.baseline.traffic, arm_traffic(memory.arms))
     paths = {path.slice: path for path in walk(memory.book, weights, memory.resets, replayed)}
+    training = training_of(snapshot.engine)
+    case = Case(snapshot, memory.book, paths, weights, thresholds, memory.resets, training)
     close = day_of(snapshot.as_of)
     for path in paths.values():
-        _follow(path, memory, thresholds, close)
+        _follow(path, memory, _capped(path, thresholds), close)
+    _follow_curve(case, memory, close)
     memory.closed = close
-    return Case(snapshot, memory.book, paths, weights, thresholds, memory.resets)
+    return case
+
+
+def _capped(path: Path, thresholds: Mapping[str, float]) -> dict[str, float]:
+    """The thresholds up to the severest that any check of the path may raise."""
+    most = max(SEVERITIES.index(REGISTRY[key.check].severity) for key in path.members)
+    return {name: days for name, days in thresholds.items() if SEVERITIES.index(name) <= most}
 
 
 def _follow(path: Path, memory: Memory, thresholds: Mapping[str, float], close: int) -> None:
@@ -178,7 +191,7 @@ def _follow(path: Path, memory: Memory, thresholds: Mapping[str, float], close: 
         if level is None:
             continue
         leader = path.leader(index, level[0])
-        others = [key for key in memory.episodes if key.slice == path.slice and key.check != leader.check]
+        others = [key for key in memory.episodes if _carries(path, key) and key.check != leader.check]
         if level[0] == "ticket" and others:
             continue
         key = EpisodeKey(path.slice, leader.check)
@@ -186,10 +199,31 @@ def _follow(path: Path, memory: Memory, thresholds: Mapping[str, float], close: 
         memory.episodes[key], _ = transition(memory.episodes.get(key), level, day, leader.check, path.slice, part)
 
 
+def _follow_curve(case: Case, memory: Memory, close: int) -> None:
+    """Open the curve's episode on the first day that raises its ticket; a ticket is the most it may raise."""
+    for day in range(max(memory.closed, memory.book.first_day), close):
+        if CURVE not in memory.episodes and _curve_crosses(case, day):
+            level = ("ticket", RULE)
+            memory.episodes[CURVE], _ = transition(None, level, day, CURVE.check, CURVE.slice, {})
+
+
+def _supersede_curve(case: Case, memory: Memory) -> None:
+    episode = memory.episodes.get(CURVE)
+    if episode is not None and episode.state in OPEN:
+        days = range(max(episode.crossings[0].day, memory.book.first_day), memory.closed)
+        if days and not any(_curve_crosses(case, day) for day in days):
+            memory.episodes[CURVE] = replace(episode, state="superseded")
+
+
+def _curve_crosses(case: Case, day: int) -> bool:
+    resets = [reset for reset in case.resets.get(CURVE.slice, ()) if reset <= day]
+    return crosses(case.curve(day), case.thresholds, resets)
+
+
 def _supersede(path: Path, memory: Memory, thresholds: Mapping[str, float]) -> None:
     """Mark episodes that the path of corrected labels no longer supports; an alert is never deleted."""
     for key, episode in memory.episodes.items():
-        if key.slice == path.slice and episode.state in OPEN and _carries(path, key):
+        if episode.state in OPEN and _carries(path, key):
             days = range(max(episode.crossings[0].day, memory.book.first_day), memory.closed)
             if days and not any(path.level(day - memory.book.first_day, thresholds) for day in days):
                 memory.episodes[key] = replace(episode, state="superseded")
@@ -198,8 +232,14 @@ def _supersede(path: Path, memory: Memory, thresholds: Mapping[str, float]) -> N
 def _told(case: Case, memory: Memory) -> list[Alert]:
     """Every episode explained anew; one without series (its slice is gone, its check broke) stays as it was told."""
     carried = [key for key in memory.episodes if key.slice in case.paths and _carries(case.paths[key.slice], key)]
-    fresh = [alert for key in carried for alert in explain(case, memory.episodes[key])]
+    carried += [CURVE] if CURVE in memory.episodes and explained(case, memory.episodes[CURVE]) else []
+    fresh = [alert for key in carried for alert in explained(case, memory.episodes[key])]
     return fresh + _of_episodes(memory.told, memory.episodes.keys() - set(carried))
+
+
+def explained(case: Case, episode: Episode) -> list[Alert]:
+    """What a page says of an episode that its series, or the curve, still carry."""
+    return explain_curve(case, episode) if episode.check == CURVE.check else explain(case, episode)
 
 
 def _of_episodes(alerts: Iterable[Alert], episodes: Container[EpisodeKey]) -> list[Alert]:
@@ -208,8 +248,8 @@ def _of_episodes(alerts: Iterable[Alert], episodes: Container[EpisodeKey]) -> li
 
 
 def _carries(path: Path, key: EpisodeKey) -> bool:
-    """Whether the path holds a series of the episode's check."""
-    return any(member.check == key.check for member in path.members)
+    """Whether the path is that of the episode's slice and holds a series of its check."""
+    return path.slice == key.slice and any(member.check == key.check for member in path.members)
 
 
 def _first_checkpoint(engine: Engine) -> str | None:

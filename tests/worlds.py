@@ -15,13 +15,13 @@ from monitor.alerts import SEVERITIES
 from monitor.baseline import find_window, fit_baseline
 from monitor.book import SeriesBook
 from monitor.check import load_checks
-from monitor.explain import Case, explain
+from monitor.explain import Case
 from monitor.items import DAY_US, EPOCH, Items
 from monitor.memory import Memory
 from monitor.result import Alert
 from monitor.settings import Settings
 from monitor.snapshot import Snapshot
-from monitor.tick import follow, measure
+from monitor.tick import explained, follow, measure
 
 SUCCESS = np.array([0.87, 0.75, 0.63, 0.51])
 THUMBS = np.array([0.70, 0.65, 0.60, 0.50])
@@ -142,7 +142,7 @@ class Watched:
 
     def told(self) -> list[Alert]:
         """The alerts of every slice, explained as of the end of the world."""
-        return [alert for episode in self.memory.episodes.values() for alert in explain(self.case, episode)]
+        return [alert for episode in self.memory.episodes.values() for alert in explained(self.case, episode)]
 
     def days(self) -> dict[str, int]:
         """Severity -> days from the first change until the first alert that is at least so severe."""

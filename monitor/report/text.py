@@ -97,7 +97,7 @@ def _page(report: Report, incident: page.Incident) -> Iterator[RenderableType]:
         f"missing {percent(evidence.missing_share)}   {page.evidence_line(alert)}",
         page.worst_line(report, alert),
         "DO: " + "  ".join(f"{i} {action}" for i, action in enumerate(page.actions(report, alert), 1)),
-        f"why: {page.likely_cause(alert)} {page.shares_line(alert)}",
+        f"why: {page.likely_cause(alert)} {page.shares_line(alert) or name(alert.message, 1000)}",
     ]
     yield from (_indented(line) for line in lines)
 

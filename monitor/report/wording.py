@@ -33,7 +33,9 @@ SCORES = {
     "A1": "outcome below what its reward meant (A1)",
     "A2": "outcome below its cohort's (A2)",
     "A3": "reward ranks outcomes worse (A3)",
+    "A5": "outcome falls with more optimisation (A5)",
     "A7": "reward rose unearned (A7)",
+    "A8": "answers escape being judged (A8)",
 }
 
 # Controls, line separators, bidi embeddings, overrides and isolates, invisible tags, lone surrogates.
@@ -138,7 +140,7 @@ def fired(time: dt.datetime) -> str:
 
 
 def statistic(value: float, rule: str) -> str:
-    """The evidence in its own unit: days for the restarting rule, a plain factor for a known start.
+    """The evidence in its own unit: a plain factor for a known start, else days.
 
     >>> statistic(5120.4, "restarting"), statistic(23.44, "known start"), statistic(float("inf"), "restarting")
     ('5,120 d', '23.4', 'beyond measure')
@@ -146,8 +148,8 @@ def statistic(value: float, rule: str) -> str:
     if value != value:
         return NO_DATA
     if value >= 1e9:
-        return "beyond measure" if value == float("inf") else f"{value:.0e}" + (" d" if rule == "restarting" else "")
-    return f"{value:,.0f} d" if rule == "restarting" else f"{value:,.1f}"
+        return "beyond measure" if value == float("inf") else f"{value:.0e}" + ("" if rule == "known start" else " d")
+    return f"{value:,.1f}" if rule == "known start" else f"{value:,.0f} d"
 
 
 def title_of(attribution: str) -> str:

@@ -6,8 +6,10 @@ number of false alerts in T days, over all series, under any dependence, is at m
 
 from collections.abc import Mapping, Sequence
 
-SCORE_WEIGHTS = {"A1": 0.35, "A2": 0.15, "A7": 0.10, "A3": 0.05}  # over all traffic
-SLICE_WEIGHT = 0.15  # shared by cohorts and arms; the rest is kept for judges, voice and evasion
+SCORE_WEIGHTS = {"A1": 0.35, "A2": 0.15, "A7": 0.10, "A3": 0.05}  # over all traffic, summed before the threshold
+SLICE_WEIGHT = 0.15  # shared by cohorts and arms
+ESCAPE_WEIGHT = 0.05  # shared by the ways to escape being judged (A8)
+CURVE_WEIGHT = 0.01  # of the over-optimisation curve (A5); the rest, .14, is kept for judges and voice
 
 
 def slice_weights(traffic: Mapping[str, float]) -> dict[str, float]:
@@ -39,3 +41,24 @@ def arm_traffic(arms: Sequence[str]) -> dict[str, float]:
     {'checkpoint=a': 0.5, 'checkpoint=b': 0.5}
     """
     return {f"checkpoint={arm}": 1 / len(arms) for arm in arms}
+
+
+def escape_weight(ways: int) -> float:
+    """Mass a day of each of so many series of A8, which stand alone.
+
+    >>> escape_weight(2)
+    0.025
+    """
+    return ESCAPE_WEIGHT / ways
+
+
+def curve_level(threshold: float) -> float:
+    """Level of one daily look at the over-optimisation curve, so that it stays within its share of the budget.
+
+    A test at level w / A on each of T days gives at most w T / A false alerts, under any dependence: what a series of
+    mass w is allowed at threshold A.
+
+    >>> round(curve_level(30.0), 6)
+    0.000333
+    """
+    return CURVE_WEIGHT / threshold

@@ -21,6 +21,7 @@ from monitor.snapshot import Snapshot
 from monitor.tick import look
 from tests.monitor.events import DAY, START, Event, in_memory, loop_events, settings, thumbs
 from tests.monitor.live import dumped, found
+from tests.monitor.peaked_loop import peaked_events
 
 NAMES = tuple(load_checks())
 TIERS = settings(cohorts=["tier"])
@@ -42,10 +43,26 @@ def gapped() -> EventStore:
     return store
 
 
+def less_rated() -> list[Event]:
+    """Every other answer after the reference has no thumb."""
+    return [
+        one
+        for one in loop_events(**WORLD)
+        if "feedback" not in one["type"] or int(one["data"]["response_id"].partition("-")[0]) < 10 or even(one)
+    ]
+
+
+def even(one: Event) -> bool:
+    return int(one["data"]["response_id"].partition("-")[2]) % 2 == 0
+
+
 PLANTED: dict[str, Callable[[], EventStore]] = {
     "cohort_regression": lambda: in_memory(loop_events(**WORLD, outcome_change=-45.0, harmed="b")),
+    "feedback_response_rate": lambda: in_memory(less_rated()),
     "feedback_purpose_leak": lambda: in_memory([*loop_events(**WORLD), *leaked()]),
     "intake_gap": gapped,
+    "over_optimisation": lambda: in_memory(peaked_events()),
+    "reward_evasion": lambda: in_memory(less_rated()),
     "reward_outcome_association": lambda: in_memory(loop_events(**WORLD, slope=-0.4)),
     "reward_outcome_decoupling": lambda: in_memory(loop_events(**WORLD, reward=9.0, outcome_change=-30.0)),
 }
