@@ -62,7 +62,7 @@ class Health:
         self._clock = clock
         self._turned_at = self._fetched_at = clock()
         self._fetched: float | None = None
-        self._partitions = 0
+        self._partitions = self._unread = 0
         self._waiting: str | None = None
         self._flood: str | None = None
 
@@ -70,6 +70,7 @@ class Health:
         """The loop turned."""
         self._turned_at = self._clock()
         self._partitions = len(polled.partitions)
+        self._unread = sum(one.lag is None for one in polled.partitions)
         if polled.fetched_at != self._fetched:
             self._fetched, self._fetched_at = polled.fetched_at, self._clock()
 
@@ -101,6 +102,8 @@ class Health:
             yield f"no broker has answered for {age:.0f} s"
         if not self._partitions:
             yield "no partition is assigned to this reader"
+        if self._unread:
+            yield f"{self._unread} of {self._partitions} partitions cannot be read: not fetched yet, or no such topic"
         if not self.is_alive():
             yield f"the loop has not turned for {self._clock() - self._turned_at:.0f} s"
 

@@ -31,7 +31,7 @@ TELL_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class AssignedPartition:
-    """A partition that we read. offset: next one. lag: records behind the end; None before the first fetch."""
+    """A partition that we read. offset: next one. lag: records behind the end; None if nothing can be read."""
 
     topic: str
     partition: int

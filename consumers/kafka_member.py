@@ -55,6 +55,7 @@ class Member:
         self._topics = topics
         self._limit = limit
         self._ids: Mapping[str, str] = {}
+        self._missing: set[str] = set()
         self._next_look = 0.0
         self._next_commit = time.monotonic() + COMMIT_SECONDS
         self._uncommitted: dict[Any, int] = {}
@@ -108,8 +109,8 @@ class Member:
                 self.consumer.close(autocommit=False, timeout_ms=ANSWER_MS // 2)
 
     def lag(self, partition: Partition) -> int | None:
-        """Records behind the end of the partition; None before the first fetch."""
-        end = self._end(partition)
+        """Records behind the end of the partition; None before the first fetch and while its topic is not there."""
+        end = None if partition.place.topic in self._missing else self._end(partition)
         return None if end is None else max(0, end - self._reached(partition))
 
     def is_connected(self) -> bool:
@@ -284,10 +285,18 @@ class Member:
             self._ids = self._topics.ids()
         except (KafkaError, OSError) as fault:
             log.warning("the topics cannot be looked at: %s", fault)
+        else:
+            self._note_missing()
         for partition in self.partitions.values():
             partition.topic_id = partition.topic_id or self._ids.get(partition.place.topic, "")
         if any(self._seems_gapped(partition) for partition in self.partitions.values()):
             self._next_look = time.monotonic() + 1
+
+    def _note_missing(self) -> None:
+        missing = {*self._settings.topics} - {*self._ids}
+        if missing - self._missing:
+            log.error("not there any more, or not for us: topic %s", ", ".join(sorted(missing)))
+        self._missing = missing
 
     def _commit(self, *, last: bool = False) -> None:
         """For lag tools only: nothing reads it back, so that a failure does no harm."""

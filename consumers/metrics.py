@@ -78,14 +78,14 @@ class IntakeMetrics:
         return generate_latest(self.registry)
 
     def polled(self, polled: Polled) -> None:
-        """Tell how reading goes; partitions that are no longer ours disappear."""
+        """Tell how reading goes; partitions that are no longer ours, or cannot be read, disappear."""
         for one in polled.partitions:
             if one.lag is not None:
                 self._lag.labels(one.topic, one.partition).set(one.lag)
-        ours = {(one.topic, one.partition) for one in polled.partitions}
-        for topic, partition in self._shown - ours:
+        known = {(one.topic, one.partition) for one in polled.partitions if one.lag is not None}
+        for topic, partition in self._shown - known:
             self._lag.remove(topic, partition)
-        self._shown = {(one.topic, one.partition) for one in polled.partitions if one.lag is not None}
+        self._shown = known
         self._rejoins.set(polled.rejoins)
         if polled.fetched_at is not None:
             self._fetched_at = polled.fetched_at

@@ -59,6 +59,15 @@ def test_a_loop_that_hangs_is_not_alive_and_a_silent_broker_makes_unready() -> N
     assert health.reasons()[-1] == "the loop has not turned for 120 s"
 
 
+def test_a_partition_that_cannot_be_read_makes_unready_and_its_last_lag_is_not_shown_any_more() -> None:
+    health, metrics = Health(Clock()), IntakeMetrics()
+    for told in (polled(0, 0), polled(0, None)):
+        health.polled(told)
+        metrics.polled(told)
+    assert health.reasons() == ["1 of 2 partitions cannot be read: not fetched yet, or no such topic"]
+    assert lags(metrics) == {"0": 0}
+
+
 def test_a_partition_that_was_given_away_has_no_lag_any_more() -> None:
     metrics = IntakeMetrics()
     metrics.polled(polled(7, None, 3))

@@ -87,6 +87,20 @@ def test_a_recreated_topic_is_an_incident_and_read_from_its_start(broker: Broker
         assert len(store.incidents()) == 1
 
 
+def test_of_a_topic_that_is_deleted_beside_another_no_lag_is_known(broker: Broker, path: Path) -> None:
+    kept, deleted = broker.topic(), broker.topic()
+
+    def lags() -> dict[str, int | None]:
+        return {one.topic: one.lag for one in reader.polled[-1].partitions} if reader.polled else {}
+
+    with reading(path, settings(broker, kept, deleted)) as reader:
+        until(lambda: lags() == {kept: 0, deleted: 0})
+        broker.delete(deleted)
+        until(lambda: lags() == {kept: 0, deleted: None})
+        broker.topic(name=deleted)
+        until(lambda: lags() == {kept: 0, deleted: 0})
+
+
 def test_a_position_behind_the_end_is_an_incident(broker: Broker, path: Path) -> None:
     topic = broker.topic()
     broker.produce(topic, responses(0, 5))
