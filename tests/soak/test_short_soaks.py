@@ -53,7 +53,7 @@ def test_stopped_and_continued_readers_lose_and_double_nothing(
     broker: Broker, postgres_admin_url: str, slow_commits: float
 ) -> None:
     happened = stop_and_continue(broker, lambda: fresh_database(postgres_admin_url), 3, 1, slow_commits)
-    assert happened == {"stopped": 3, "left": 1, "joined": 1}
+    assert (happened["stopped"], happened["left"], happened["joined"]) == (3, 1, 1)
 
 
 def test_readers_wait_for_a_database_that_stops(own_broker: OwnBroker, postgres_server: Server) -> None:

@@ -27,6 +27,7 @@ from tests.soak.rig import (
 
 PARTITIONS = 6
 SESSION_SECONDS = 6
+LOST_SECONDS = 60  # within which a group that has not lost its way lets everybody in
 NAMES_A_CYCLE = 120
 
 
@@ -37,34 +38,54 @@ def stop_and_continue(
 
     Each cycle stops one reader in the middle of its work for longer than its session, in which the others take over its
     partitions, and continues it; after every third one leaves or is killed and another joins. slow_commits: so many
-    seconds at most are slept inside some transactions, so that rebalances meet open ones. A cycle begins when all is
-    read: the test broker never forgets a member that went away while it was joining, and then lets nobody in.
+    seconds at most are slept inside some transactions, so that rebalances meet open ones. The test broker may never
+    forget a member that went away while it was joining, and then lets nobody in: all readers then begin a new group,
+    which is counted; where they go on, the database says.
     Returns counts of what happened. Raises AssertionError if anything is lost, doubled, or a position moves back.
     """
     chance = random.Random(seed)
     topic, told = broker.topic(PARTITIONS), messages(NAMES_A_CYCLE * (cycles + 1), seed)
-    happened = {"stopped": 0, "left": 0, "joined": 0}
+    happened = {"stopped": 0, "left": 0, "joined": 0, "new_groups": 0}
     with fresh() as url, fresh() as quiet:
         EventStore.open(url).close()
         forbid_steps_back(url)
-        chosen = settings(broker, topic, f"soak-{uuid.uuid4().hex[:8]}", session_timeout_seconds=SESSION_SECONDS)
-        plan = Plan(chosen.model_dump_json(), url, None, slow_commits=slow_commits)
         ends: dict[int, int] = {}
+
+        def join() -> ForkServerProcess:
+            group = f"soak-{happened['new_groups']}-{topic}"
+            chosen = settings(broker, topic, group, session_timeout_seconds=SESSION_SECONDS)
+            return start(Plan(chosen.model_dump_json(), url, None, slow_commits=slow_commits))
+
+        def wait_for_all() -> None:
+            with EventStore.open(url) as store:
+
+                def is_read() -> bool:
+                    return all(offset(store, topic, part) >= end for part, end in ends.items())
+
+                if not _within(LOST_SECONDS, is_read):
+                    happened["new_groups"] += 1
+                    for number in range(len(readers)):
+                        _end(readers[number], signal.SIGTERM)
+                        readers[number] = join()
+                wait_until(is_read, "everything")
+
         with processes() as readers:
-            readers += [start(plan) for _ in range(3)]
+            readers += [join() for _ in range(3)]
             _add(broker, topic, told[cycles * NAMES_A_CYCLE :], ends)
             for cycle in range(cycles):
-                _wait_for_all(url, topic, ends)
+                wait_for_all()
                 _add(broker, topic, told[cycle * NAMES_A_CYCLE : (cycle + 1) * NAMES_A_CYCLE], ends)
                 _freeze(chance.choice(readers), chance.uniform(SESSION_SECONDS + 1, SESSION_SECONDS + 4))
                 happened["stopped"] += 1
                 if cycle % 3 == 2:
-                    _wait_for_all(url, topic, ends)
-                    _replace(readers, chance.randrange(3), plan)
+                    wait_for_all()
+                    number = chance.randrange(3)
+                    _end(readers[number], signal.SIGTERM if number else signal.SIGKILL)
+                    readers[number] = join()
                     happened["left"] += 1
                     happened["joined"] += 1
                 assert all(reader.is_alive() for reader in readers), "a reader ended by itself"
-            _wait_for_all(url, topic, ends)
+            wait_for_all()
         others = settings(broker, topic, f"quiet-{uuid.uuid4().hex[:8]}")
         alone = start(Plan(others.model_dump_json(), quiet, ends, alone=True))
         alone.join()
@@ -76,9 +97,11 @@ def stop_and_continue(
     return happened
 
 
-def _wait_for_all(url: str, topic: str, ends: dict[int, int]) -> None:
-    with EventStore.open(url) as store:
-        wait_until(lambda: all(offset(store, topic, part) >= end for part, end in ends.items()), "everything")
+def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.05)
+    return condition()
 
 
 def _add(broker: Broker, topic: str, told: list[list[bytes]], ends: dict[int, int]) -> None:
@@ -92,12 +115,9 @@ def _freeze(reader: ForkServerProcess, seconds: float) -> None:
     _signal(reader, signal.SIGCONT)
 
 
-def _replace(readers: list[ForkServerProcess], number: int, plan: Plan) -> None:
-    """One leaves (the half of them killed), another joins."""
-    leaving = readers[number]
-    _signal(leaving, signal.SIGTERM if number else signal.SIGKILL)
-    leaving.join()
-    readers[number] = start(plan)
+def _end(reader: ForkServerProcess, number: signal.Signals) -> None:
+    _signal(reader, number)
+    reader.join()
 
 
 def _signal(reader: ForkServerProcess, number: signal.Signals) -> None:
