@@ -30,6 +30,8 @@ def draw(found: Found, labels: int, path: Path) -> None:
     for axis, name in zip(axes, PANELS, strict=True):
         _sweep(axis, null, found[name, labels])
         axis.set(title=name, xlabel="share of null runs with a false alert in 224 days", yscale="log")
+        axis.yaxis.set_major_formatter("{x:.0f}")
+        axis.yaxis.set_minor_formatter("{x:.0f}")
     axes[0].set_ylabel("mean days to the alert (168 if none)")
     axes[1].legend(fontsize=7)
     figure.tight_layout()
@@ -45,7 +47,8 @@ def _sweep(axis: Any, null: Watched, harm: Watched) -> None:
     for detector, days in GUARANTEED:
         share, late = _at(null, harm, detector, float(np.log(days)))
         axis.plot(share, late, "k*" if detector == A1 else "k^", markersize=9)
-        axis.annotate(f" {detector}, A={days}", (share, late), fontsize=7)
+        lift = -3 if detector == A1 else 3
+        axis.annotate(f"{detector}, A={days}", (share, late), (6, lift), textcoords="offset points", fontsize=7)
 
 
 def _curve(null: Watched, harm: Watched, detector: str) -> tuple[list[float], list[float]]:

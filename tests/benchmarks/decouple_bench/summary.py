@@ -121,7 +121,7 @@ def limits(found: Found, labels: int) -> list[dict[str, Any]]:
         if harm.steps > 1 or harm.cohort is not None or (harm.name, labels) not in found:
             continue
         nats, watched = information(harm), found[harm.name, labels]
-        for name, days in GUARANTEED:
+        for name, days in [*GUARANTEED, (ASSOCIATION, 365)]:
             late = metrics.delay(watched.paths[name], float(np.log(days)), watched.labels)
             least = np.log(days) / nats / labels
             row = {"mode": f"{name}, guaranteed A={days:,}", "scenario": harm.name, "nats_a_label": nats}
