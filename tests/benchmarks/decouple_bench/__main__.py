@@ -28,8 +28,8 @@ mix ({few_tuning} for ADWIN and KSWIN; seed {tuning_seed}) to alert in at most .
 tuned: default allowance, default weights of the family, A = mean days to a false alert.
 
 Delay is the mean over the 168 days that are left, 168 where there was no alert, ± its standard error; runs that alerted
-before the change are left out (-: all had). Intervals are 95%: exact binomial for shares, bootstrap over runs for ratios. Tuned
-thresholds have an error of their own that is in no interval: with {tuning} runs the .10 is uncertain by
+before the change are left out (-: all had). Intervals are 95%: exact binomial for shares, bootstrap over runs for
+ratios. Tuned thresholds have an error of their own that is in no interval: with {tuning} runs the .10 is uncertain by
 ±{tuned_error:.3f} (one standard error); the column of the weekday null shows what became of it. The audit beside a
 changed feedback rate is a null by design: a random audit does not depend on who likes to answer.
 
