@@ -4,10 +4,12 @@ No log line holds a word of an event. Where a fault was not foreseen, its messag
 kind and the lines of code it passed through are logged.
 """
 
+import contextlib
 import logging
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from typing import TextIO
 
 import structlog
@@ -41,6 +43,18 @@ def log_to(stream: TextIO = sys.stderr) -> None:
     for name in OURS:
         logging.getLogger(name).setLevel(logging.INFO)
     logging.getLogger("kafka.net").setLevel(logging.CRITICAL)  # three lines for each of a night's attempts to connect
+
+
+@contextlib.contextmanager
+def silenced(name: str) -> Iterator[None]:
+    """Inside, that logger tells nothing short of a breakdown: whoever calls tells its faults in words of their own."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 class _Repeats(logging.Filter):

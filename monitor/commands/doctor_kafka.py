@@ -1,10 +1,10 @@
 """What does `doctor` say of the brokers in the settings, and what is to be done next?"""
 
-import logging
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from monitor.logs import silenced
 from monitor.settings import SettingsError, load_settings
 
 
@@ -20,9 +20,9 @@ def kafka_rows(path: Path) -> list[dict[str, Any]]:
         return [_row("MEND", "kafka", "client not installed; pip install 'reward-drift-monitor[kafka]'")]
     from consumers.kafka_reach import examine  # needs the extra
 
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it would say is in the rows
     try:
-        found = examine(kafka.connection(), kafka.topics, kafka.routed.topics, kafka.group)
+        with silenced("kafka"):  # what it would say is in the rows
+            found = examine(kafka.connection(), kafka.topics, kafka.routed.topics, kafka.group)
         return [_row("ok" if one.is_good else _state(one.what), one.what, one.told) for one in found]
     except (OSError, ValueError) as fault:  # a password that is not there
         return [_row("MEND", "kafka", str(fault))]

@@ -1,7 +1,6 @@
 """The command that passes feedback on to topics, one for each purpose, for trainers that read Kafka."""
 
 import contextlib
-import logging
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +24,7 @@ from monitor.commands.common import (
     settings_of,
     stop_on_signal,
 )
+from monitor.logs import silenced
 
 
 def route(
@@ -43,8 +43,11 @@ def route(
     kafka = _kafka_of(settings)
     from consumers.kafka_producer import KafkaPublisher  # needs the extra
 
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # a fault that matters is told by the router
-    with existing_store(store) as opened, contextlib.closing(KafkaPublisher(_connection(kafka))) as publisher:
+    with (
+        silenced("kafka"),  # a fault that matters is told by the router
+        existing_store(store) as opened,
+        contextlib.closing(KafkaPublisher(_connection(kafka))) as publisher,
+    ):
         router = Router(opened, publisher, kafka.routed.model_dump(), ",".join(sorted(kafka.bootstrap)))
         try:
             if follow:
