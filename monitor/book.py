@@ -14,6 +14,7 @@ from monitor.statistics.reference_error import QUANTILE
 
 Array = NDArray[np.float64]
 
+ALLOWANCE_DAYS = 7  # weekdays and weekends have their own
 FIELDS = 3 + BETS.size  # n, total, squares, then one log sum a bet
 
 
@@ -27,7 +28,7 @@ class SeriesKey(NamedTuple):
 
 @dataclass(frozen=True)
 class SeriesInfo:
-    """What is known of a series beside its sums. allowance: the one of its newest day; earlier days had their own."""
+    """What is known of a series beside its sums. allowance: mean of its last week's units; each day has its own."""
 
     slice: Slice
     tolerance: float
@@ -104,12 +105,12 @@ class SeriesBook:
         if key not in self.info:
             self.column[key] = len(self.keys)
             self.keys.append(key)
-        latest = measured.baseline_allowance[np.argmax(measured.days)] if measured.days.size else None
         known = self.info[key].allowance if key in self.info else material_harm + QUANTILE * measured.baseline_error
+        latest = measured.baseline_allowance[measured.days > measured.days.max(initial=0) - ALLOWANCE_DAYS]
         self.info[key] = SeriesInfo(
             slice=dict(measured.slice),
             tolerance=measured.tolerance,
-            allowance=known if latest is None else material_harm + float(latest),
+            allowance=material_harm + float(latest.mean()) if latest.size else known,
             baseline_error=measured.baseline_error,
             baseline_units=measured.baseline_units,
             needs=measured.needs,

@@ -9,7 +9,7 @@ from monitor.check import Finding
 from monitor.result import Alert
 from monitor.statistics.reference_error import ReferenceError
 
-FORMAT = 3  # of a saved Memory; raise it when baseline, book or series mean something else than before
+FORMAT = 4  # of a saved Memory; raise it when baseline, book or series mean something else than before
 
 
 @dataclass(kw_only=True)

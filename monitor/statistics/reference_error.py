@@ -23,17 +23,24 @@ class ReferenceError:
 
     error: standard error of the mean effect at the reference's own mix of cells. bias: how far shrinkage leans the
     baseline towards harm at that mix. units: reference units behind it. cells: for each fitted value its variance and
-    its lean, for other mixes.
+    its lean, for other mixes. weekday, weekend: the error at the mix of cohorts of these days, where it is known.
     """
 
     error: float
     bias: float
     units: int
     cells: dict[int, tuple[float, float]]
+    weekday: float | None = None
+    weekend: float | None = None
 
     def allowance(self) -> float:
         """What to concede at the reference's own mix."""
         return QUANTILE * self.error + self.bias
+
+    def allowances(self, days: Codes) -> Array:
+        """What to concede on each of these days at the mix that the reference had on such days."""
+        kinds = [self.error if error is None else error for error in (self.weekday, self.weekend)]
+        return QUANTILE * np.array(kinds)[is_weekend(days).astype(np.int64)] + self.bias
 
 
 def reference_error(
@@ -51,9 +58,9 @@ def reference_error(
     Arrays: shape (reference items,). effects: the score of each item against its own baseline. leans: by cell, how far
     shrinkage moved the fitted value up; what isotonic regression could not fit is no error of the baseline but its
     claim that a higher reward never means less. A lean of the whole mix counts when it exceeds 0.1 point.
-    The variance is that of unit means; of sums over users where those vary more (users return); of the weekday or the
-    weekend mix of cohorts where that is larger; plus what one success and one failure more would add to each fitted
-    cell, so that an all-success cell never claims zero error.
+    The variance is that of unit means; of sums over users where those vary more (users return); plus what one success
+    and one failure more would add to each fitted cell, so that an all-success cell never claims zero error. It is told
+    for the mix of cohorts of all days, of weekdays and of weekends.
     Assumption: users are independent. Source: cluster-robust variance of a mean, Liang and Zeger 1986.
 
     >>> rng = np.random.default_rng(0); n = 2000; worked = (rng.random(n) < 0.7).astype(float); codes = np.arange(n)
@@ -69,25 +76,33 @@ def reference_error(
     mean = float(means.mean())
     first = np.unique(index, return_index=True)[1]
     deviations = means - mean
-    squared = max(_squares(deviations * weight, users[first]) for weight in _mixes(cohorts[first], days[first]))
+    squared = _squares(deviations, users[first])
     numbers, unseen = _unseen(outcomes, cells)
     error = float(np.sqrt(squared + unseen.sum())) / unit.size
+    weekday, weekend = (
+        None
+        if weight is None
+        else float(np.sqrt(_squares(deviations * weight, users[first]) + unseen.sum())) / unit.size
+        for weight in _mixes(cohorts[first], days[first])
+    )
     dependence = max(1.0, squared / max(float(deviations @ deviations), 1e-12))
     extra = dict(zip(numbers.tolist(), unseen.tolist(), strict=True))
     table = {
         number: (variance, leans.get(number, 0.0)) for number, variance in _variances(effects, cells, extra, dependence)
     }
     lean = float(np.mean([leans.get(int(cell), 0.0) for cell in cells])) if leans else 0.0
-    return ReferenceError(error, lean if lean > NOTABLE_BIAS else 0.0, unit.size, table)
+    return ReferenceError(error, lean if lean > NOTABLE_BIAS else 0.0, unit.size, table, weekday, weekend)
 
 
 def allowance_by_day(baseline: ReferenceError, days: Codes, cells: Codes) -> tuple[Codes, Array]:
     """What to concede on each day: the baseline's error at the mix of cells of the 28 days before.
 
     A policy that is selected for its reward moves its traffic to few cells, where the baseline stands on few units;
-    the error at the reference's mix would be far too small there. The mix of earlier days is known before the day
-    starts, as the detector's guarantee asks. days, cells: shape (monitored items,).
-    Returns the distinct days, ascending, and the allowance of each; never less than at the reference's own mix.
+    the error at the reference's mix would be far too small there. Weekdays look back at weekdays and weekends at
+    weekends, whose traffic differs, and at all days where such days had too few items. The mix of earlier days is known before the day starts, as the detector's guarantee
+    asks. days, cells: shape (monitored items,).
+    Returns the distinct days, ascending, and the allowance of each; never less than at the reference's own mix of such
+    days.
 
     >>> thin = ReferenceError(0.01, 0.0, 1000, {0: (0.0001, 0.0), 1: (0.0025, 0.0)})
     >>> moved = allowance_by_day(thin, np.repeat([1, 2], 50), np.ones(100, np.int64))
@@ -98,13 +113,40 @@ def allowance_by_day(baseline: ReferenceError, days: Codes, cells: Codes) -> tup
     numbers, cell_index = np.unique(cells, return_inverse=True)
     counts = np.zeros((distinct.size + 1, numbers.size))
     np.add.at(counts, (day_index + 1, cell_index), 1.0)
-    until = np.cumsum(counts, axis=0)
-    recent = until[:-1] - until[np.searchsorted(distinct, distinct - MIX_DAYS)]
+    recent = _recent(counts, distinct)
     total = recent.sum(axis=1)
     share = recent / np.maximum(total, 1.0)[:, None]
     variance, bias = _looked_up(baseline, numbers)
     moved = QUANTILE * np.sqrt(share**2 @ variance) + np.maximum(share @ bias, 0.0)
-    return distinct, np.where(total >= MIX_ITEMS, np.maximum(moved, baseline.allowance()), baseline.allowance())
+    own = baseline.allowances(distinct)
+    return distinct, np.where(total >= MIX_ITEMS, np.maximum(moved, own), own)
+
+
+def is_weekend(days: Codes) -> NDArray[np.bool_]:
+    """Whether days since 1970-01-01 are a Saturday or a Sunday.
+
+    >>> is_weekend(np.array([1, 2, 3, 4])).tolist()
+    [False, True, True, False]
+    """
+    return np.isin((days + 3) % 7, WEEKEND)
+
+
+def _recent(counts: Array, distinct: Codes) -> Array:
+    """Items by cell of the 28 days before each day: of days of its kind, of all days if those had too few."""
+    weekend = is_weekend(distinct)
+    alike = np.where(
+        weekend[:, None], _of_last_days(counts, distinct, weekend), _of_last_days(counts, distinct, ~weekend)
+    )
+    enough = alike.sum(axis=1, keepdims=True) >= MIX_ITEMS
+    result: Array = np.where(enough, alike, _of_last_days(counts, distinct, weekend | ~weekend))
+    return result
+
+
+def _of_last_days(counts: Array, distinct: Codes, mine: NDArray[np.bool_]) -> Array:
+    """Items by cell of those of the 28 days before each day that are mine; row 0 of counts belongs to no day."""
+    until = np.cumsum(np.concatenate([[False], mine])[:, None] * counts, axis=0)
+    result: Array = until[:-1] - until[np.searchsorted(distinct, distinct - MIX_DAYS)]
+    return result
 
 
 def _looked_up(baseline: ReferenceError, numbers: Codes) -> tuple[Array, Array]:
@@ -132,16 +174,14 @@ def _squares(deviations: Array, users: Codes) -> float:
     return max(float(deviations @ deviations), float((np.bincount(index, deviations) ** 2).sum()))
 
 
-def _mixes(cohorts: Codes, days: Codes) -> list[Array]:
-    """Weight of each unit under the mix of cohorts overall, on weekdays and on weekends."""
+def _mixes(cohorts: Codes, days: Codes) -> list[Array | None]:
+    """Weight of each unit under the mix of cohorts on weekdays and on weekends; None where there are too few units."""
     _, index = np.unique(cohorts, return_inverse=True)
     overall = np.bincount(index) / index.size
-    weekend = np.isin((days + 3) % 7, WEEKEND)
-    weights = [np.ones(index.size)]
-    for part in (weekend, ~weekend):
-        if part.sum() >= LEAST_UNITS:
-            share = np.bincount(index[part], minlength=overall.size) / part.sum()
-            weights.append((share / overall)[index])
+    weights: list[Array | None] = []
+    for part in (~is_weekend(days), is_weekend(days)):
+        share = np.bincount(index[part], minlength=overall.size) / max(part.sum(), 1)
+        weights.append((share / overall)[index] if part.sum() >= LEAST_UNITS else None)
     return weights
 
 
