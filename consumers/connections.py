@@ -9,6 +9,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import StaticPool
 
+from consumers.mendable import Mendable
+
 BUSY_SECONDS = 60  # how long a writer waits for another one before it fails
 
 # A server that is gone is noticed within about half a minute, even by a statement that waits for its answer.
@@ -22,7 +24,7 @@ _NETWORK = {
 }
 
 
-class DatabaseUnsuitable(Exception):  # noqa: N818 - a noun of the domain
+class DatabaseUnsuitable(Mendable):
     """This database cannot hold a store; the message says why and what to do."""
 
 

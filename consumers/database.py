@@ -8,12 +8,13 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL, make_url
 
 from consumers.connections import DatabaseUnsuitable, open_postgres, open_sqlite
+from consumers.mendable import Mendable
 from consumers.turns import take_turn
 
 Step = Callable[[Connection], None]
 
 
-class DatabaseTooNew(Exception):  # noqa: N818 - a noun of the domain
+class DatabaseTooNew(Mendable):
     """The database was migrated by a newer release than this one."""
 
     def __init__(self, chain: str, number: int, known: int) -> None:

@@ -15,6 +15,7 @@ import pyarrow.parquet  # type: ignore[import-untyped]
 from consumers.curation import Answer, Curation, Reaction, Shape, latest, read_curation, refusal
 from consumers.database import writing
 from consumers.ledger import add_export, count_entries
+from consumers.mendable import Mendable
 from consumers.store import EventStore
 
 SCHEMAS = {
@@ -26,7 +27,7 @@ SCHEMAS = {
 Row = Mapping[str, str | bool | None]
 
 
-class ExportError(Exception):
+class ExportError(Mendable):
     """The export did not start; the message says what to change."""
 
 

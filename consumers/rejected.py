@@ -8,12 +8,13 @@ from sqlmodel import SQLModel
 from consumers import tables  # noqa: F401 - fills the metadata
 from consumers.append import append_intake
 from consumers.intake import Appended, Intake, parse_record
+from consumers.mendable import Mendable
 from consumers.sources import Record, Refusal
 
 _table = SQLModel.metadata.tables["rejected"]
 
 
-class ReplayRefused(Exception):  # noqa: N818 - a noun of the domain
+class ReplayRefused(Mendable):
     """Only the first bytes of the event were kept, so it cannot be tried again without corrected ones; or it spoke of
     a person who was erased, and cannot be tried again at all."""
 
@@ -51,6 +52,12 @@ def read_rejected(connection: Connection, limit: int, reason: str | None, status
     if status is not None:
         query = query.where(_table.c.status == status)
     return [_from_row(row) for row in connection.execute(query).mappings()]
+
+
+def open_numbers(connection: Connection, reason: str) -> list[int]:
+    """Ids of the events that wait under this reason, oldest first."""
+    waiting = (_table.c.reason == reason) & (_table.c.status == "open")
+    return list(connection.execute(select(_table.c.id).where(waiting).order_by(_table.c.id)).scalars())
 
 
 def read_rejected_one(connection: Connection, rejected_id: int) -> RejectedEvent:

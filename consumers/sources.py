@@ -17,6 +17,7 @@ from consumers.claims import Claim
 from consumers.files import EventFile, Position, Progress
 from consumers.incidents import TRUNCATED, Found
 from consumers.lines import split_lines
+from consumers.mendable import Mendable
 from consumers.paths import STANDARD_INPUT, expand, former_files
 from consumers.streams import Stream
 
@@ -81,7 +82,7 @@ class Source(Protocol):
         ...
 
 
-class SourceError(Exception):
+class SourceError(Mendable):
     """A source cannot be read; the message names it and says what to do next."""
 
 

@@ -18,7 +18,7 @@ from consumers.files import Position
 from consumers.incidents import Incident, close_incident, read_incidents
 from consumers.intake import Appended, Arrival, Intake
 from consumers.migrations import CHAIN, MIGRATIONS
-from consumers.rejected import RejectedEvent, read_rejected, read_rejected_one, replay_rejected
+from consumers.rejected import RejectedEvent, open_numbers, read_rejected, read_rejected_one, replay_rejected
 from consumers.rows import KINDS
 from consumers.unstorable import keep_aside, refuses_data
 
@@ -143,6 +143,11 @@ class EventStore:
         """The oldest rejected events. status: "open", "replayed", "erased" or None for all."""
         with self.engine.connect() as connection:
             return read_rejected(connection, limit, reason, status)
+
+    def rejected_numbers(self, reason: str) -> list[int]:
+        """Ids of the rejected events that wait under this reason, oldest first."""
+        with self.engine.connect() as connection:
+            return open_numbers(connection, reason)
 
     def rejected_one(self, rejected_id: int) -> RejectedEvent:
         """One rejected event. Raises KeyError for an unknown id."""

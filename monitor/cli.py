@@ -8,43 +8,49 @@ import logging
 import os
 import sys
 from importlib.metadata import version
-from typing import Annotated, NoReturn
+from typing import Annotated, ClassVar, NoReturn
 
 import typer
 from rich.console import Console
 
-from monitor.commands import alerts, data, demo, privacy, rejected, route, setup, stream, watch
 from monitor.commands.common import EXPECTED_FAULTS, exit_code_of, message_of
+from monitor.commands.lazy import Entry, LazyGroup
+
+
+class Commands(LazyGroup):
+    """Every command, in the order in which one meets them."""
+
+    entries: ClassVar = {
+        "init": Entry("monitor.commands.setup:init", "Write a commented settings file."),
+        "schema": Entry("monitor.commands.setup:schema", "Print the JSON Schema of the events."),
+        "doctor": Entry("monitor.commands.setup:doctor", "Check this machine, the settings and the store."),
+        "validate": Entry("monitor.commands.data:validate", "Check event files without storing anything."),
+        "ingest": Entry("monitor.commands.data:ingest", "Read event files into a store."),
+        "consume": Entry("monitor.commands.stream:consume", "Read events from Kafka into a store, until stopped."),
+        "import": Entry("monitor.commands.exchange:import_", "Turn a table into events by a column mapping."),
+        "rejected": Entry("monitor.commands.rejected:app", "Events that were not accepted: list, show, replay."),
+        "incidents": Entry("monitor.commands.stream:incidents", "Gaps in what was read, and floods: list, close."),
+        "replay": Entry("monitor.commands.watch:replay", "What the monitor would have said of event files."),
+        "tick": Entry("monitor.commands.watch:tick", "Look at a store once, and send what is due."),
+        "status": Entry("monitor.commands.watch:status", "Open alerts, freshness, what was rejected."),
+        "alerts": Entry("monitor.commands.alerts:app", "List, show and resolve alerts."),
+        "export": Entry("monitor.commands.exchange:export", "Write training labels, from curated feedback only."),
+        "route": Entry("monitor.commands.route:route", "Publish feedback to a Kafka topic for each purpose."),
+        "erase": Entry("monitor.commands.privacy:erase", "Forget every word of a user."),
+        "retention": Entry("monitor.commands.privacy:retention", "Remove words older than the settings allow."),
+        "demo": Entry("monitor.commands.demo:demo", "Simulate a loop that games its reward, and one that does not."),
+    }
+
 
 app = typer.Typer(
     name="reward-drift",
+    cls=Commands,
     help="Watches a loop that learns from feedback: does the reward still mean better outcomes?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(alerts.app, name="alerts", help="List, show and resolve alerts.")
-app.add_typer(stream.incidents, name="incidents", help="Gaps in what was read, and floods: list, close.")
-app.add_typer(rejected.app, name="rejected", help="Events that were not accepted: list, show, replay.")
-for command in (
-    setup.init,
-    setup.schema,
-    setup.doctor,
-    data.validate,
-    data.ingest,
-    data.export,
-    stream.consume,
-    route.route,
-    watch.replay,
-    watch.tick,
-    watch.status,
-    privacy.erase,
-    privacy.retention,
-    demo.demo,
-):
-    app.command()(command)
-app.command("import")(data.import_)
 
 
 @app.callback(invoke_without_command=True)

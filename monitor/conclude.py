@@ -27,6 +27,7 @@ from monitor.snapshot import Snapshot, slice_name
 from monitor.statistics.detector import smallest_visible
 from monitor.summary import summaries
 
+DAY = dt.timedelta(days=1)
 FINDING_DAYS = 28
 RATE_CHECK = "feedback_response_rate"
 HEADLINE = SeriesKey("reward_outcome_decoupling", "A1", "")  # the series whose sight the state of the loop quotes
@@ -187,7 +188,7 @@ def _notes(snapshot: Snapshot, memory: Memory) -> list[str]:
     if baseline.window.chosen_by_default:
         notes.append(f"no reference was named: the first checkpoint, {baseline.window.checkpoint}, is taken")
     if counts["pending"]:
-        notes.append(f"{counts['pending']:,} answers are not mature yet (horizon {settings.outcome.horizon})")
+        notes.append(f"{counts['pending']:,} answers are not mature yet (horizon {settings.outcome.horizon / DAY:g} d)")
     for key, text_ in (
         ("outside_range", f"outcomes lie outside outcome.range {list(settings.outcome.range)} and were left out"),
         ("by_model", "outcomes were established by a model; they anchor nothing and were left out"),

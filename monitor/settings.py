@@ -11,12 +11,13 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from consumers.kafka_settings import KafkaSettings
+from consumers.mendable import Mendable
 
 UNITS_OF_TIME = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 LONGEST_SECONDS = 100 * 366 * 86400
 
 
-class SettingsError(Exception):
+class SettingsError(Mendable):
     """The settings cannot be used; the message lists every problem with file, line, key and the nearest valid key."""
 
 

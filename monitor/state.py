@@ -11,6 +11,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine, text
 
 from consumers.database import migrate, reading, writing
+from consumers.mendable import Mendable
 from monitor.alerts import OPEN
 from monitor.baseline import baseline_from_json
 from monitor.book import FIELDS, SeriesBook, SeriesInfo, SeriesKey
@@ -58,7 +59,7 @@ RESOLVE = """
 """
 
 
-class UnknownAlert(Exception):  # noqa: N818
+class UnknownAlert(Mendable):
     """No such alert in this loop."""
 
 

@@ -11,11 +11,13 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow.parquet  # type: ignore[import-untyped]
 
+from consumers.mendable import Mendable
+
 CELL_CHARACTERS = 1 << 24
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
-class TableError(Exception):
+class TableError(Mendable):
     """A table or its mapping cannot be used; one problem a line, each with its place and what to change."""
 
 

@@ -15,21 +15,16 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, Te
 from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
-from consumers.connections import DatabaseUnsuitable
-from consumers.database import DatabaseTooNew, open_engine
-from consumers.export import ExportError
-from consumers.importers.rows import TableError
+from consumers.database import open_engine
+from consumers.mendable import Mendable
 from consumers.patience import what_it_said
-from consumers.rejected import ReplayRefused
-from consumers.sources import SourceError
 from consumers.store import EventStore
 from monitor.check import load_checks
 from monitor.commands.store_url import is_url, misread, shown, why_unusable
 from monitor.settings import Settings, SettingsError, load_settings
-from monitor.state import UnknownAlert
 
 
-class UsageFault(Exception):  # noqa: N818
+class UsageFault(Mendable):
     """What was asked cannot be done as asked; the message says what to do instead."""
 
 
@@ -37,20 +32,7 @@ class StoreUnusable(Exception):  # noqa: N818
     """The store cannot be used; the message names it, the cause and the way out."""
 
 
-EXPECTED_FAULTS = (
-    UsageFault,
-    StoreUnusable,
-    SettingsError,
-    SourceError,
-    ExportError,
-    TableError,
-    ReplayRefused,
-    UnknownAlert,
-    DatabaseTooNew,
-    DatabaseUnsuitable,
-    SQLAlchemyError,
-    OSError,
-)
+EXPECTED_FAULTS = (Mendable, StoreUnusable, SQLAlchemyError, OSError)
 
 
 class Format(StrEnum):

@@ -35,6 +35,7 @@ from monitor.state import MonitorState
 
 WEIGHTS = "Weights cannot be un-trained: a model trained on these words keeps what it learnt until it is retired."
 LATER = "Events of this user that come from now on are new data; late copies of old events change nothing."
+NOBODY = "  nothing here was this user's, or it went before: compare the name with `user` in the events"
 STILL_READ = "the store was being read all the while and its log still holds the words: run this command again"
 
 
@@ -126,10 +127,15 @@ def _lines(entry: dict[str, Any]) -> Sequence[str]:
         f"erased {entry['erased_at']}, ledger entry {entry['subject']} (SHA-256 of the user's name)",
         f"  words of {entry['texts']:,} events, {entry['rejected']:,} rejected and {entry['conflicts']:,} conflicting"
         f" events, {entry['quotes']:,} quotes in alerts",
+        *([] if _had_words(entry) else [NOBODY]),
         *(held or ["  no export, and so no checkpoint on record, holds the words"]),
         f"  {WEIGHTS}",
         f"  {LATER}",
     ]
+
+
+def _had_words(entry: dict[str, Any]) -> bool:
+    return any(entry[kind] for kind in ("texts", "rejected", "conflicts", "quotes"))
 
 
 def _day(moment: dt.datetime) -> str:

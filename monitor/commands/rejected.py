@@ -1,12 +1,15 @@
 """Commands about events that were not accepted."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from consumers.rejected import RejectedEvent
+from consumers.intake import Appended
+from consumers.rejected import RejectedEvent, ReplayRefused
+from consumers.store import EventStore
 from monitor.commands.common import (
     DEFAULT_STORE,
     Format,
@@ -16,6 +19,7 @@ from monitor.commands.common import (
     UsageFault,
     existing_store,
     print_json,
+    say,
 )
 
 app = typer.Typer(no_args_is_help=True)
@@ -33,7 +37,10 @@ def list_(
 ) -> None:
     """List rejected events: id, reason, where each stood and what was expected."""
     with existing_store(store) as opened:
-        events = opened.rejected(limit=limit, reason=reason, status=None if replayed else "open")
+        events = opened.rejected(limit=limit + 1, reason=reason, status=None if replayed else "open")
+    if len(events) > limit:
+        events = events[:limit]
+        say(f"only the {limit:,} oldest are listed; --limit N lists more")
     if json_ or format_ is Format.json:
         print_json({"rejected": [_plain(event) for event in events]})
     else:
@@ -58,19 +65,51 @@ def show(
 
 @app.command()
 def replay(
-    number: Number,
+    number: Annotated[int | None, typer.Argument(help="The rejected event's id, from `rejected list`.")] = None,
     store: StoreOption = DEFAULT_STORE,
+    reason: Annotated[str | None, typer.Option("--reason", help="All that wait under this reason, as kept.")] = None,
     file: Annotated[Path | None, typer.Option("--file", help="Corrected bytes instead of the kept ones.")] = None,
+    format_: FormatOption = Format.text,
+    json_: JsonOption = False,
 ) -> None:
-    """Try a rejected event again, as it was or corrected; it is added at most once."""
-    corrected = file.read_bytes().rstrip(b"\r\n") if file else None
+    """Try a rejected event again, as it was or corrected, or all of one reason; each is added at most once.
+
+    Exit 2 if the one event named is still rejected.
+    """
+    if (number is None) == (reason is None) or (reason is not None and file is not None):
+        raise UsageFault("name one event by its id, with --file if you corrected it, or all of one --reason")
     with existing_store(store) as opened:
-        done = _known(lambda: opened.replay_rejected(number, corrected), number)
-        now = opened.rejected_one(number)
+        if number is not None:
+            told = {_replay_one(opened, number, file): 1}
+        else:
+            told = dict(Counter(_replay_kept(opened, waiting) for waiting in opened.rejected_numbers(str(reason))))
+    if json_ or format_ is Format.json:
+        print_json({"replayed": told})
+    elif number is not None:
+        typer.echo(f"rejected event {number}: {next(iter(told))}")
+    else:
+        typer.echo("\n".join(f"{count:,} {what}" for what, count in told.items()) or f"none waits under {reason}")
+
+
+def _replay_one(store: EventStore, number: int, file: Path | None) -> str:
+    corrected = file.read_bytes().rstrip(b"\r\n") if file else None
+    done = _known(lambda: store.replay_rejected(number, corrected), number)
     if done.rejected:
+        now = store.rejected_one(number)
         raise UsageFault(f"still rejected: {now.reason}: {now.detail}")
-    said = "accepted" if done.accepted else "known already" if done.duplicate or done.conflict else "replayed before"
-    typer.echo(f"rejected event {number}: {said}")
+    return _became(done)
+
+
+def _replay_kept(store: EventStore, number: int) -> str:
+    try:
+        done = store.replay_rejected(number)
+    except ReplayRefused:
+        return "not kept whole or erased"
+    return "still rejected" if done.rejected else _became(done)
+
+
+def _became(done: Appended) -> str:
+    return "accepted" if done.accepted else "known already" if done.duplicate or done.conflict else "replayed before"
 
 
 def _known(action: Any, number: int) -> Any:

@@ -21,10 +21,10 @@ from monitor.commands.common import (
     UsageFault,
     existing_store,
     print_json,
-    settings_of,
     stop_on_signal,
 )
 from monitor.logs import silenced
+from monitor.settings import load_settings
 
 
 def route(
@@ -62,7 +62,7 @@ def route(
 
 
 def _kafka_of(path: Path) -> KafkaSettings:
-    kafka = settings_of(path).kafka
+    kafka = load_settings(path).kafka
     if kafka is None:
         raise UsageFault(f"{path}: names no brokers; add kafka.bootstrap, kafka.topics and, if need be, kafka.routed")
     if not kafka.routed.topics:

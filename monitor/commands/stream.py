@@ -28,10 +28,10 @@ from monitor.commands.common import (
     existing_store,
     open_store,
     print_json,
-    settings_of,
     stop_on_signal,
 )
 from monitor.logs import log_to
+from monitor.settings import load_settings
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def consume(
     hand, a second one at once; neither loses or doubles an event. Exit 0 stopped as asked, 2 settings, brokers, topics
     or store cannot be used as they are, 4 too much was rejected (`reward-drift incidents list`), or a fault.
     """
-    chosen = settings_of(settings)
+    chosen = load_settings(settings)
     if chosen.kafka is None:
         raise UsageFault(
             f"{settings}: no section kafka; it needs at least `kafka: {{bootstrap: [...], topics: [...]}}`"

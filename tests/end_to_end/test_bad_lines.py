@@ -1,6 +1,9 @@
 """A file in which every second line is broken: what is kept, what is said, and how is it mended?"""
 
+import contextlib
 import re
+import sqlite3
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +98,31 @@ def test_an_event_that_is_still_bad_stays_rejected(file: Path, store: Path) -> N
     assert tried.code == 2
     assert "nul_character" in tried.err
     assert len(rejected(store)) == len(NAMES)
+
+
+def test_all_events_of_one_reason_are_tried_again_at_once(file: Path, store: Path) -> None:
+    """As after an upgrade that understands what was unknown before: here the kept bytes are changed in their place."""
+    reward_drift("ingest", file, "--store", store)
+    reason = Counter(row["reason"] for row in rejected(store)).most_common(1)[0][0]
+    waiting = [row["id"] for row in rejected(store, "--reason", reason)]
+    assert len(waiting) > 1
+    with contextlib.closing(sqlite3.connect(store)) as connection, connection:
+        good_now = line("response", id="known-now", changes={"response_id": "known-now"})
+        changed = (good_now, len(good_now), waiting[0])
+        connection.execute("UPDATE rejected SET raw = ?, raw_size = ? WHERE id = ?", changed)
+    tried = reward_drift("rejected", "replay", "--reason", reason, "--store", store, "--json")
+    assert tried.json == {"replayed": {"accepted": 1, "still rejected": len(waiting) - 1}}
+    assert len(rejected(store, "--reason", reason)) == len(waiting) - 1
+    assert reward_drift("rejected", "replay", "--store", store).code == 2
+    assert reward_drift("rejected", "replay", 1, "--reason", reason, "--store", store).code == 2
+
+
+def test_a_list_that_is_cut_says_so(file: Path, store: Path) -> None:
+    reward_drift("ingest", file, "--store", store)
+    cut = reward_drift("rejected", "list", "--limit", 3, "--store", store)
+    assert len(cut.out.splitlines()) == 3
+    assert "only the 3 oldest" in cut.err
+    assert "only" not in reward_drift("rejected", "list", "--store", store).err
 
 
 def test_validate_tells_the_same_without_a_store(file: Path) -> None:
