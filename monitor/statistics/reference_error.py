@@ -99,8 +99,8 @@ def allowance_by_day(baseline: ReferenceError, days: Codes, cells: Codes) -> tup
 
     A policy that is selected for its reward moves its traffic to few cells, where the baseline stands on few units;
     the error at the reference's mix would be far too small there. Weekdays look back at weekdays and weekends at
-    weekends, whose traffic differs, and at all days where such days had too few items. The mix of earlier days is known before the day starts, as the detector's guarantee
-    asks. days, cells: shape (monitored items,).
+    weekends, whose traffic differs, and at all days where such days had too few items. The mix of earlier days is known
+    before the day starts, as the detector's guarantee asks. days, cells: shape (monitored items,).
     Returns the distinct days, ascending, and the allowance of each; never less than at the reference's own mix of such
     days.
 
