@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import typer.main
 
-from monitor.cli import app
+from monitor.cli import Commands
+from monitor.commands.lazy import load
 from tests.consumers.examples import BAD, DATA, envelope
 from tests.end_to_end.command import PROGRAM, reward_drift, reward_drift_process
 from tests.end_to_end.event_worlds import first_days, world_events, write_events, write_settings
@@ -61,15 +61,14 @@ def at(place: Place) -> tuple[str | Path, ...]:
     return ("--settings", place.settings, "--store", place.store)
 
 
-def commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands(command, f"{prefix}{name} ")
-        else:
-            yield f"{prefix}{name}", command
+def commands() -> Iterator[tuple[str, Any]]:
+    for name, entry in Commands.entries.items():
+        command = load(name, entry)
+        below = getattr(command, "commands", None)
+        yield from {name: command}.items() if below is None else ((f"{name} {one}", below[one]) for one in below)
 
 
-COMMANDS = dict(commands(typer.main.get_command(app)))
+COMMANDS = dict(commands())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -349,11 +348,18 @@ def test_doctor_tells_what_needs_mending(place: Place, tmp_path: Path) -> None:
     assert [row["what"] for row in spoiled.json["checks"] if row["state"] == "MEND"] == ["store"]
 
 
-def test_the_command_starts_without_heavy_libraries() -> None:
-    heavy = ["torch", "transformers", "kafka", "apscheduler", "ray", "sklearn"]
-    asked = f"import sys, monitor.cli; print([name for name in {heavy} if name in sys.modules])"
+@pytest.mark.parametrize("module", ["monitor.cli", "monitor.commands.stream", "monitor.commands.data"])
+def test_reading_events_and_help_need_no_heavy_libraries(module: str) -> None:
+    heavy = ["torch", "transformers", "kafka", "apscheduler", "ray", "sklearn", "scipy", "pandas", "pyarrow"]
+    asked = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_a_misspelt_command_is_told_the_nearest_one() -> None:
+    ran = reward_drift("inciden")
+    assert ran.code == 2
+    assert "incidents" in ran.err
 
 
 def test_the_installed_command_is_this_one() -> None:
