@@ -2,6 +2,9 @@
 
 Verdicts are codes by answer, not by position: +1 answer A, 0 tie, -1 answer B. Ties are a category of their own. Items
 without a verdict stay outside and belong into a coverage share. Assumption of all intervals: items are independent.
+
+Sources: Cohen 1960, Educ. Psychol. Meas. 20:37 (kappa, and its error with p_e as observed); Zheng et al. 2023,
+arXiv:2306.05685 (consistency; section 3.4: conservative handling of position bias).
 """
 
 from dataclasses import dataclass
@@ -44,7 +47,6 @@ def agreement(judge: Verdicts, human: Verdicts) -> Agreement:
     (p - p_e) / (1 - p_e), p_e the product of both margins; its interval sends the share's through the same formula,
     with p_e as observed. Guarantee: nominal coverage for the share; for kappa about nominal (measured in its test).
     Raises ValueError for unequal shapes, no item, or other codes.
-    Source: Cohen 1960, Educ. Psychol. Meas. 20:37 (kappa, and its error with p_e as observed).
 
     >>> found = agreement(np.array([1, 1, -1, 0, 1, -1]), np.array([1, -1, -1, 0, 1, 1]))
     >>> round(found.share.value, 3), found.base_rate, round(found.kappa.value, 3)
@@ -64,7 +66,6 @@ def merge_orders(shown_ab: Verdicts, shown_ba: Verdicts) -> Verdicts:
     """One verdict per pair from both orders: the same choice in both counts, anything else is a tie.
 
     Both: shape (pairs,), by answer. Raises ValueError for unequal shapes, no pair, or other codes.
-    Source: Zheng et al. 2023, arXiv:2306.05685, section 3.4 (conservative handling of position bias).
 
     >>> merge_orders(np.array([1, 1, 0, -1]), np.array([1, -1, -1, -1])).tolist()
     [1, 0, 0, -1]
@@ -77,7 +78,6 @@ def position_consistency(shown_ab: Verdicts, shown_ba: Verdicts) -> Share:
     """Share of pairs judged in both orders with the same choice.
 
     Both: shape (pairs,), by answer. Raises ValueError for unequal shapes, no pair, or other codes.
-    Source: Zheng et al. 2023, arXiv:2306.05685 (consistency).
 
     >>> position_consistency(np.array([1, 1, 0, -1]), np.array([1, -1, -1, -1])).value
     0.5
@@ -87,7 +87,12 @@ def position_consistency(shown_ab: Verdicts, shown_ba: Verdicts) -> Share:
 
 
 def check_verdicts(*verdicts: NDArray[np.generic]) -> None:
-    """Refuse unequal or empty shapes and anything but -1, 0 and 1, NaN included, with a ValueError."""
+    """Let verdicts pass that can be compared: equal shapes, not empty, codes -1, 0 and 1. Else raises ValueError.
+
+    >>> check_verdicts(np.array([1, 0]), np.array([1, np.nan]))
+    Traceback (most recent call last):
+    ValueError: verdicts must be 1 (answer A), 0 (tie) or -1 (answer B)
+    """
     shapes = [part.shape for part in verdicts]
     if len(set(shapes)) > 1 or not verdicts[0].size:
         raise ValueError(f"need equal, non-empty shapes, got {shapes}")

@@ -1,4 +1,9 @@
-"""How far from the initial policy does picking the best of n answers lead?"""
+"""How far from the initial policy does picking the best of n answers lead?
+
+Assumption: the n answers to a prompt are drawn independently from the initial policy.
+Sources: Stiennon et al. 2020, arXiv:2009.01325, appendix G.3 (the closed form); Beirami et al. 2024, arXiv:2401.01879
+(why it is only a bound with ties).
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +15,7 @@ def best_of_n_kl(n: float) -> float:
     """KL(best of n || initial policy) = log n - (n - 1)/n, in nats.
 
     Exact if no two answers ever share a reward; else an upper bound (best_of_n_kl_exact gives the value).
-    Raises ValueError for n < 1. Sources: Stiennon et al. 2020, arXiv:2009.01325, appendix G.3; Beirami et al. 2024,
-    arXiv:2401.01879 (why it is only a bound with ties).
+    Raises ValueError for n < 1 or not finite.
 
     >>> round(best_of_n_kl(4), 4), best_of_n_kl(1)
     (0.6363, 0.0)

@@ -1,7 +1,8 @@
 """Between which values does a mean of bounded units lie when nothing asymptotic may be trusted?
 
 Three methods, chosen by `mean_bounds`: exact binomial for declared 0/1 outcomes, a t interval where there are enough
-units and enough variation, else the betting bounds, valid at any n.
+units and enough variation, else the betting bounds, valid at any n. Assumption of all: units are independent and have
+one mean.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,8 @@ def mean_bounds(effects: Array, confidence: float = 0.95, binary: bool = False) 
     no -1 by chance). t needs 30 units and a sum of squared deviations of 10, and leaves room for skewness.
     Guarantee: coverage of at least `confidence` for exact and betting at any n; about that for t.
     Raises ValueError for no units, units that are not finite or out of range, or a confidence outside (0, 1).
-    Sources: those of `exact_interval` and `betting_upper`; for t see `tail_reaches`.
+    Sources: Clopper and Pearson 1934 (`exact_interval`); Johnson 1978 (`tail_reaches`); Waudby-Smith and Ramdas 2024
+    (`betting_upper`).
 
     >>> mean_bounds(np.zeros(20)).method, mean_bounds(np.tile([0.0, 1.0], 30)).method
     ('betting', 't')
@@ -66,10 +68,11 @@ def mean_bounds(effects: Array, confidence: float = 0.95, binary: bool = False) 
 
 
 def tail_reaches(freedom: float, skewness: float, alpha: float) -> tuple[float, float]:
-    """How many standard errors a t interval reaches down and up, each tail missing with chance about alpha.
+    """How many standard errors a t interval reaches down and up.
 
     freedom: degrees of freedom. skewness: that of the estimate itself (of one unit / sqrt(n)). The second-order
     correction only ever widens: estimated from few rare units, it would else cut the wrong side short.
+    Guarantee: each tail misses with chance at most alpha, up to terms of order 1/n.
     Raises ValueError for less than one degree of freedom, skewness that is not finite, or alpha outside (0, 1).
     Source: Johnson 1978, JASA 73 (modified t tests); Hall 1992, JRSS B 54 (removal of skewness).
 
@@ -84,13 +87,14 @@ def tail_reaches(freedom: float, skewness: float, alpha: float) -> tuple[float, 
 
 
 def betting_upper(effects: Array, alpha: float = 0.05) -> Array:
-    """Upper bound of the mean of independent units in [-1, 1], missed with chance at most alpha at any n.
+    """Upper bound of the mean of units in [-1, 1].
 
     effects: shape (..., n), each row one sample. Returns shape (...). The bound is the largest m with
 
         mean_c prod_i (1 + c (m - y_i) / (1 - m)) < 1 / alpha,   c in STAKES
 
     each factor has mean at most 1 if E y >= m and grows with m, so bisection finds it. For a lower bound negate y.
+    Guarantee: missed with chance at most alpha, at any n.
     Raises ValueError for no units, units that are not finite or out of range, or alpha outside (0, 1).
     Source: Waudby-Smith and Ramdas 2024, arXiv:2010.09686 (capital process), with a mixture of fixed bets.
 

@@ -1,6 +1,8 @@
 """What did the reference lead us to expect of an item of this cell?
 
 A cell is whatever an expectation may depend on: a difficulty class, a cohort, a human verdict together with a cue.
+Sources: Cochran 1977, Sampling Techniques, theorem 5.3 (error of a stratified mean); Laplace 1814 (rule of succession,
+(k + 1) / (n + 2)).
 """
 
 from collections.abc import Mapping
@@ -30,7 +32,7 @@ class CellMeans:
 
         s_c^2 = p (1 - p) with p = (k + 1) / (n + 2), so that an all-success cell does not claim zero error; it bounds
         the variance of any value in [0, 1]. An unknown cell counts as one unit with p = 1/2.
-        Raises ValueError without an item.
+        cells: any shape. Raises ValueError without an item.
         """
         if not cells.size:
             raise ValueError("the error of an expectation needs at least one item")

@@ -2,7 +2,10 @@
 
 A response escapes if a reward or an outcome was asked for and none could be given: a broken tool call, a needless
 clarifying question, a refusal, a user who left. Only responses that were asked for count, so that a change of whom one
-asks is not evasion.
+asks is not evasion. Assumption of all intervals: the responses asked for are independent units.
+
+Sources: Newcombe 1998, Stat. Med. 17:873, method 10 (difference of shares); Manski 1990, Am. Econ. Rev. 80:319 (bounds
+without assumptions on what is missing).
 """
 
 from dataclasses import dataclass
@@ -35,9 +38,9 @@ def escape_score(answered: Flags, expected: Array) -> Array:
 def escape_change(answered: Flags, answered_before: Flags, confidence: float = 0.95) -> tuple[float, float, float]:
     """How much larger the share that escaped is than in the comparison arm, with its interval: (value, low, high).
 
-    Both: shape (asked,) of either arm, independent units. Newcombe's hybrid of two Wilson intervals.
+    Both: shape (asked,) of either arm. Newcombe's hybrid of two Wilson intervals. Guarantee: about nominal coverage
+    where the arms are independent.
     Raises ValueError where an arm is empty or flags are not boolean.
-    Source: Newcombe 1998, Stat. Med. 17:873, method 10.
 
     >>> [round(v, 3) for v in escape_change(np.arange(80) >= 24, np.arange(80) >= 12)]
     [0.15, 0.02, 0.274]
@@ -76,7 +79,6 @@ def outcome_bounds(outcome: Array, asked: int, confidence: float = 0.95) -> Boun
     Nothing is assumed of why an outcome is missing. Guarantee: [low, high] holds the mean with at least the confidence
     asked: Wilson's limits at both cases (a value between 0 and 1 varies no more than a flip with its mean).
     Raises ValueError for outcomes not finite in [0, 1], nobody asked, or more answers than asked.
-    Source: Manski 1990, Am. Econ. Rev. 80:319 (bounds without assumptions).
 
     >>> found = outcome_bounds(np.ones(60), 100)
     >>> found.worst, found.best, round(found.low, 3), round(found.high, 3)

@@ -2,6 +2,9 @@
 
 Anchors on which person and teacher differ are judged again. A flip toward the teacher and a flip away are equally
 likely as long as stored and new verdict are exchangeable, however noisy the judge is.
+
+Sources: McNemar 1947, Psychometrika 12:153 (only the flips tell); Ville 1939 (the bound); Vovk and Wang 2021,
+arXiv:1912.06116 (averages).
 """
 
 from typing import NamedTuple
@@ -48,7 +51,7 @@ def panel_evidence(flips: Flips) -> float:
     the second form free of underflow. Guarantee: E e = 1 exactly at chance 1/2 for every N, and at most 1 under it, so
     e >= 1/alpha with probability at most alpha, for one look at one panel. N = 0 gives e = 1. Checks at successive
     checkpoints share the stored verdicts: average their e-values or split alpha, never multiply them.
-    Raises ValueError for a negative count. Source: Ville 1939; Vovk and Wang 2021, arXiv:1912.06116 (averages).
+    Raises ValueError for a negative count.
 
     >>> round(float(np.exp(panel_evidence(Flips(toward=9, away=0)))), 1), panel_evidence(Flips(0, 0))
     (102.3, 0.0)

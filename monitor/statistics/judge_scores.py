@@ -1,7 +1,12 @@
 """What is one anchor's effect on the watch over a judge? The scores B1 to B4; plus is worse, all in [-1, 1].
 
-Verdicts are +1 first answer, 0 tie, -1 second answer: of the judge J, the person H and the teacher T. What the
-reference led to expect is given as an array (cell_means.CellMeans.expected), frozen, of the same shape.
+Verdicts are +1 first answer, 0 tie, -1 second answer: of the judge J, the person H and the teacher T; all arrays have
+shape (anchors,) unless told. What the reference led to expect is given as an array (cell_means.CellMeans.expected),
+frozen, of the same shape or (1,). What takes verdicts raises ValueError for unequal or empty shapes or other codes;
+what takes expectations, for any outside [0, 1].
+
+Sources: McNemar 1947, Psychometrika 12:153 (B1: only the discordant pairs tell); Zheng et al. 2023, arXiv:2306.05685
+(B2 agreement with people, order bias); Dubois et al. 2024, arXiv:2404.04475 (B4: tanh of a standardised cue).
 """
 
 from dataclasses import dataclass
@@ -31,10 +36,9 @@ class Captures:
 
 
 def teacher_captures(judge: Verdicts, human: Verdicts, teacher: Verdicts) -> Captures:
-    """Anchors of B1, all that can tell a captured judge; shape (anchors,) each.
+    """Anchors of B1, all that can tell a captured judge.
 
-    Report the ties: a judge that hides its leaning in ties is seen there. Raises ValueError for unequal or empty
-    shapes or other codes; where nobody differs the result is empty.
+    Report the ties: a judge that hides its leaning in ties is seen there. Where nobody differs the result is empty.
 
     >>> found = teacher_captures(*np.array([[1, -1, 0, 1], [-1, -1, 1, 1], [1, 1, -1, 1]]))
     >>> found.taken.tolist(), found.anchors.tolist(), found.ties
@@ -50,7 +54,7 @@ def teacher_capture(captures: Captures, expected: Array) -> Array:
     """B1, 1{J=T} - q_0: the judge leaning to the teacher more than in the reference; silent when it gets better.
 
     expected: q_0, shape (captures,) or (1,). It rises slowly too when a judge turns to noise: read it with the
-    agreement where person and teacher agree. Source: McNemar 1947, Psychometrika 12:153 (the discordant pairs).
+    agreement where person and teacher agree.
 
     >>> teacher_capture(Captures(np.array([1.0, 0.0]), np.array([0, 1]), 0), np.array([0.25])).tolist()
     [0.75, -0.25]
@@ -60,8 +64,6 @@ def teacher_capture(captures: Captures, expected: Array) -> Array:
 
 def credit(judge: Verdicts, other: Verdicts) -> Array:
     """1 for equal verdicts, 0 for opposite ones, a half where one of the two ties.
-
-    Raises ValueError for unequal or empty shapes or other codes.
 
     >>> credit(np.array([1, 0, -1, 0]), np.array([1, 1, 1, 0])).tolist()
     [1.0, 0.5, 0.0, 1.0]
@@ -74,7 +76,7 @@ def credit(judge: Verdicts, other: Verdicts) -> Array:
 def human_disagreement(judge: Verdicts, human: Verdicts, expected: Array) -> Array:
     """B2, p_0(difficulty) - credit(J, H): a judge that became worse or noisier than its reference.
 
-    expected: p_0 of each anchor's difficulty, shape (anchors,) or (1,). Blind to capture offset by easier anchors.
+    expected: p_0 of each anchor's difficulty. Blind to capture offset by easier anchors.
 
     >>> human_disagreement(np.array([1, -1]), np.array([1, 1]), np.array([0.75])).tolist()
     [-0.25, 0.75]
@@ -155,7 +157,7 @@ def cue_bias(judge: Verdicts, strength: Array, expected: Array) -> Array:
 
 
 def order_flips(shown_ab: Verdicts, shown_ba: Verdicts, expected: Array) -> Array:
-    """Order bias, 1{choice changed with the order} - rate in the reference; verdicts by answer, shape (pairs,).
+    """Order bias, 1{choice changed with the order} - rate in the reference; verdicts by answer.
 
     >>> order_flips(np.array([1, 1]), np.array([1, -1]), np.array([0.25])).tolist()
     [-0.25, 0.75]
@@ -179,7 +181,12 @@ def first_place_pull(shown_ab: Verdicts, shown_ba: Verdicts, expected: Array) ->
 
 
 def check_expected(expected: Array) -> Array:
-    """Refuse expectations that are not shares, NaN included, with a ValueError; else hand them back."""
+    """Hand back expectations that are shares; raises ValueError for others, NaN included.
+
+    >>> check_expected(np.array([0.5, np.nan]))
+    Traceback (most recent call last):
+    ValueError: expectations must be finite and lie in [0, 1]
+    """
     if not ((expected >= 0) & (expected <= 1)).all():
         raise ValueError("expectations must be finite and lie in [0, 1]")
     return expected

@@ -60,10 +60,13 @@ class LengthControlled:
         """Mean chance over prompts that `model` beats `other` at equal lengths: (value, low, high), shares in [0, 1].
 
         Assumption: the model above holds and prompts are independent; comparisons on one prompt need not be. Interval
-        of the delta method on the logit, from the prompts' influences. Raises ValueError for a model with itself.
+        of the delta method on the logit, from the prompts' influences. Guarantee: nominal coverage as prompts grow.
+        Raises ValueError for a model with itself or a confidence outside (0, 1).
         """
         if model == other:
             raise ValueError("a model is not compared with itself")
+        if not 0 < confidence < 1:
+            raise ValueError(f"confidence must lie in (0, 1), got {confidence}")
         mass, models = np.exp(LOG_MASS), self.strength.size
         pull = self.loading[model] - self.loading[other]
         chance = expit(self.strength[model] - self.strength[other] + pull * NODES)

@@ -1,7 +1,8 @@
 """How are many answers combined without promising too much?
 
 GO asks that every cohort passes (intersection-union), NO-GO names cohorts (Holm, e-BH), and a decision repeated every
-week keeps its false discoveries rare (e-LOND).
+week keeps its false discoveries rare (e-LOND). Assumption: every p-value, or e-value, is valid for its own null; they
+may depend on each other in any way.
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ def all_pass(p_values: Array, alpha: float = 0.05) -> bool:
     """Whether every null may be rejected at alpha: no correction is needed, since all have to be.
 
     p_values: shape (nulls,), of "this cohort is harmed by the margin or more"; NaN (missing, failed) never passes.
-    Guarantee: wrong with chance at most alpha if any null is true, under any dependence.
+    Guarantee: wrong with chance at most alpha if any null is true.
     Raises ValueError for an empty family, since absence is never a pass, and for values outside [0, 1].
     Source: Berger 1982, Technometrics 24 (intersection-union tests).
 
@@ -30,9 +31,10 @@ def all_pass(p_values: Array, alpha: float = 0.05) -> bool:
 
 
 def holm(p_values: Array, alpha: float = 0.05) -> Flags:
-    """Which nulls are rejected, any of them wrongly with chance at most alpha, under any dependence.
+    """Which nulls are rejected, from the smallest p-value upwards until one stays.
 
     p_values: shape (nulls,). Returns the same shape; an empty family rejects nothing.
+    Guarantee: any null is rejected wrongly with chance at most alpha.
     Raises ValueError for values that are not in [0, 1].
     Source: Holm 1979, Scandinavian Journal of Statistics 6.
 
@@ -51,10 +53,10 @@ def holm(p_values: Array, alpha: float = 0.05) -> Flags:
 
 
 def e_bh(e_values: Array, alpha: float = 0.05) -> Flags:
-    """Which nulls are rejected with a false discovery rate of at most alpha, under any dependence.
+    """Which nulls of one family are rejected: the k largest, k the largest with e_(k) >= nulls / (alpha k).
 
-    e_values: shape (nulls,), at least 0, infinity allowed. Rejects the k largest, k the largest with
-    e_(k) >= nulls / (alpha k). Returns the same shape; an empty family rejects nothing.
+    e_values: shape (nulls,), at least 0, infinity allowed. Returns the same shape; an empty family rejects nothing.
+    Guarantee: a false discovery rate of at most alpha.
     Raises ValueError for values that are negative or not numbers.
     Source: Wang and Ramdas 2022, JRSS B 84, arXiv:2009.02824 (e-BH).
 
@@ -70,10 +72,11 @@ def e_bh(e_values: Array, alpha: float = 0.05) -> Flags:
 
 
 def e_lond(e_values: Array, alpha: float = 0.05) -> Flags:
-    """Which of a sequence of nulls are rejected as they come, false discovery rate at most alpha at any time.
+    """Which of a sequence of nulls are rejected as they come: week t when e_t >= t (t + 1) / (alpha (rejected + 1)).
 
-    e_values: shape (times,), in time order, at least 0, infinity allowed; their dependence may be arbitrary. Week t is
-    rejected when e_t >= t (t + 1) / (alpha (rejections so far + 1)). Later values never change earlier answers.
+    e_values: shape (weeks,), in time order, at least 0, infinity allowed. Returns the same shape. Later values never
+    change earlier answers. Guarantee: a false discovery rate of at most alpha at any week, one chosen by looking too:
+    the share of false rejections never exceeds the sum of alpha e_t / (t (t + 1)) over the true nulls.
     Raises ValueError for values that are negative or not numbers.
     Source: Xu and Ramdas 2024, arXiv:2311.06412 (e-LOND), with shares 1 / (t (t + 1)).
 

@@ -2,7 +2,9 @@
 
 Effect d = Y_reference - Y_candidate on the same prompt, positive is worse. GO when the upper bound is below the margin,
 NO-GO when the lower bound is above it, else INCONCLUSIVE: failing to show harm is never GO. Each end of the interval is
-one-sided at alpha, so each wrong answer has chance about alpha.
+one-sided at alpha.
+Assumption: the labelled prompts are a random sample of the traffic, chosen without sight of the outcome.
+Guarantee: each wrong answer has chance about alpha, whatever the judges are worth.
 Sources: Schuirmann 1987, Journal of Pharmacokinetics 15 (one-sided margins); Angelopoulos et al. 2023, arXiv:2311.01453
 (variance with a judge).
 """

@@ -106,8 +106,10 @@ class Curve:
     def slope(self, distance: float | None = None, confidence: float = 0.95) -> Slope:
         """Slope a - b bend'(D), at the newest checkpoint unless told; two-sided interval, one-sided p-value.
 
-        Guarantee: at the true peak p_past_peak <= alpha with probability alpha. Raises ValueError for D not positive.
+        Guarantee: at the true peak p_past_peak <= alpha with probability alpha. Raises ValueError for D not positive or
+        a confidence outside (0, 1).
         """
+        _check_level(confidence)
         place = self.last if distance is None else distance
         if not place > 0:
             raise ValueError(f"the slope is defined at a positive distance, got {place}")
@@ -123,8 +125,9 @@ class Curve:
         Guarantee: holds the true peak with probability `confidence`, whatever the sign and size of b, for normal errors
         of known variance. `distance` is given if b > 0 at one-sided level (1 - confidence) / 2: then the set is bounded
         too. Among the fits that place a peak the guarantee fails where few do: long before the peak is in sight, a
-        placed one was placed by luck.
+        placed one was placed by luck. Raises ValueError for a confidence outside (0, 1).
         """
+        _check_level(confidence)
         z = float(ndtri((1 + confidence) / 2))
         _, a, b = self.coefficients
         placed = b > z * np.sqrt(self.covariance[2, 2])
@@ -139,9 +142,10 @@ class Curve:
 
 
 def fieller(top: float, bottom: float, covariance: Array, z: float) -> Segments:
-    """All ratios x with (top - x bottom)^2 <= z^2 (V_tt - 2 x V_tb + x^2 V_bb), ascending segments; covariance (2, 2).
+    """All ratios x with (top - x bottom)^2 <= z^2 (V_tt - 2 x V_tb + x^2 V_bb), in ascending segments.
 
-    Bounded if bottom^2 > z^2 V_bb; otherwise all numbers, or all but a bounded gap. Never empty.
+    covariance: shape (2, 2), of (top, bottom). Bounded if bottom^2 > z^2 V_bb; otherwise all numbers, or all but a
+    bounded gap. Never empty.
 
     >>> [(round(low, 2), round(high, 2)) for low, high in fieller(4.0, 2.0, np.eye(2) * 0.04, 1.96)]
     [(1.63, 2.53)]
@@ -184,7 +188,9 @@ def fit_curve(distance: Array, outcome: Array, errors: Array, law: Law, shape_on
 
 
 def distance_of_kl(kl_nats: Array) -> Array:
-    """D = sqrt(KL) of each checkpoint from the initial policy; KL in nats. Raises ValueError for a KL not >= 0.
+    """D = sqrt(KL) of each checkpoint from the initial policy, shape as given; KL in nats.
+
+    Raises ValueError for a KL that is not finite and at least 0.
 
     >>> distance_of_kl(np.array([0.0, 4.0])).tolist()
     [0.0, 2.0]
@@ -195,9 +201,9 @@ def distance_of_kl(kl_nats: Array) -> Array:
 
 
 def distance_of_steps(steps: Array) -> Array:
-    """Stand-in for D where KL is unknown: sqrt of cumulative training steps. Supports a shape, not coefficients.
+    """Stand-in for D where KL is unknown: sqrt of cumulative training steps. It shows a course, not coefficients.
 
-    Raises ValueError for steps that are negative or fall.
+    steps: shape (checkpoints,). Raises ValueError for steps that are negative or fall.
 
     >>> distance_of_steps(np.array([0.0, 100.0])).tolist()
     [0.0, 10.0]
@@ -205,6 +211,11 @@ def distance_of_steps(steps: Array) -> Array:
     if not (np.isfinite(steps) & (steps >= 0)).all() or (np.diff(steps) < 0).any():
         raise ValueError("cumulative steps must be finite, not negative and not falling")
     return np.sqrt(steps)
+
+
+def _check_level(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie in (0, 1), got {confidence}")
 
 
 def _validate(distance: Array, outcome: Array, errors: Array) -> None:

@@ -4,6 +4,9 @@ One law alone calls honest loops over-optimised: fitted to an outcome that rises
 of .4 points), the best-of-n law saw it fall in all of 400 runs, both laws together still in .89 (one look, level .05).
 So a fall is shown when every law that the data do not reject sees it and a straight line through the later half of the
 checkpoints falls too. Then it is .01.
+
+Sources: Gao, Schulman, Hilton 2022, arXiv:2210.10760, section 3.1 (both laws); Berger 1982, Technometrics 24 (a claim
+that needs every test to agree is as safe as each).
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """What is the true mean outcome, from few human labels and many judge scores?
 
 Prediction-powered inference (PPI++): the judges' mean over all traffic, corrected by the labelled residuals. A drifted
-or captured judge costs width, never validity; validity rests on the labels being a random sample, chosen without sight
-of the outcome.
+or captured judge costs width, never validity. Assumption: the labels are a random sample of the traffic, chosen without
+sight of the outcome, and items are independent.
 
     r_i = Y_i - w_(-i)' (f_i - mean f of the unlabelled)     value = mean r     Var = var(r) / n + w' S w / N
 
@@ -47,8 +47,9 @@ class Estimate:
     surprises: float
 
     def bounds(self, confidence: float = 0.95) -> Bounds:
-        """Equal-tailed t bounds, widened for skewness (see `bounded.tail_reaches`); asymptotic.
+        """Equal-tailed t bounds, widened for skewness (see `bounded.tail_reaches`).
 
+        Guarantee: covers at least as often as promised as n grows; about that from 20 labels on.
         Raises ValueError for less than one degree of freedom or a confidence outside (0, 1).
         """
         down, up = tail_reaches(self.freedom, self.skewness, (1 - confidence) / 2)
@@ -91,7 +92,8 @@ def judged_bounds(
     Arguments as of `estimate_mean`; binary: labels can only be 0 or 1. The judges are used with at least 30 labels,
     10 failures or discordant pairs, and residuals that sum to 3 squared: with fewer surprises a judge that errs one way
     misses the truth more than twice too often (tests/benchmarks/results/interval_table.md). Else `mean_bounds`
-    decides, and `method` tells which it was. One label is enough. Raises ValueError as `mean_bounds` and
+    decides, and `method` tells which it was. One label is enough.
+    Guarantee: covers about as often as promised at any n. Raises ValueError as `mean_bounds` and
     `estimate_mean` do.
 
     >>> judged_bounds(np.ones(12), np.ones(12), np.ones(500)).method

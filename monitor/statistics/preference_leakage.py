@@ -37,7 +37,8 @@ def leakage_interval(wins: Array, confidence: float = 0.95) -> tuple[float, floa
 
     wins: shape (2, 2, prompts), students down, judges across: 1 if the student won that prompt, else 0.
     Assumption: prompts are independent; judgments of one prompt need not be. t interval on the prompts' influences
-    (delta method), for which at least 30 prompts are needed. Raises ValueError as leakage_score, or for fewer prompts.
+    (delta method), for which at least 30 prompts are needed. Guarantee: about nominal coverage.
+    Raises ValueError as leakage_score, for fewer prompts, or for a confidence outside (0, 1).
 
     >>> wins = np.random.default_rng(0).random((2, 2, 400)) < np.array([[0.6, 0.4], [0.4, 0.6]])[..., None]
     >>> [round(v, 2) for v in leakage_interval(wins.astype(float))]
@@ -45,6 +46,8 @@ def leakage_interval(wins: Array, confidence: float = 0.95) -> tuple[float, floa
     """
     if wins.ndim != 3 or wins.shape[:2] != (2, 2) or wins.shape[2] < 30:
         raise ValueError(f"need wins of shape (2, 2, prompts) on at least 30 prompts, got {wins.shape}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie in (0, 1), got {confidence}")
     rates, prompts = wins.mean(axis=2), wins.shape[2]
     score = leakage_score(rates)
     own, other = np.diag(rates), np.diag(rates[:, ::-1])

@@ -1,6 +1,8 @@
 """Between which values does a share lie?
 
 Assumption, here as everywhere: the units counted are independent. Shares are in [0, 1].
+Sources: Wilson 1927, J. Am. Stat. Assoc. 22:209 (score interval); Brown, Cai, DasGupta 2001, Stat. Sci. 16:101 (where
+it fails).
 """
 
 import numpy as np
@@ -28,10 +30,10 @@ def share_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[fl
 
 
 def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Ends of Wilson's score interval; its coverage is close to the nominal one where neither side is rare.
+    """Ends of Wilson's score interval.
 
-    successes: may be fractional (a tie counted as half). Raises ValueError unless 0 <= successes <= n and n >= 1.
-    Source: Wilson 1927, J. Am. Stat. Assoc. 22:209.
+    successes: may be fractional (a tie counted as half). Guarantee: about nominal coverage where neither side is rare.
+    Raises ValueError unless 0 <= successes <= n and n >= 1.
 
     >>> [round(v, 4) for v in wilson_interval(15, 50)]
     [0.191, 0.4375]

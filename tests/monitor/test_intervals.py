@@ -66,6 +66,12 @@ def test_no_or_broken_units_are_refused(n: int, total: float, squares: float) ->
         mean_interval(n, total, squares)
 
 
+@pytest.mark.parametrize("confidence", [0.0, 1.0, 1.5, np.nan])
+def test_a_confidence_that_is_no_share_is_refused(confidence: float) -> None:
+    with pytest.raises(ValueError, match="confidence"):
+        mean_interval(400, 200.0, 200.0, confidence)
+
+
 def test_bernstein_is_the_published_formula() -> None:
     log_term = np.log(2 / 0.025)  # theorem 4 for one side, on a range of 2, at half of alpha
     expected = np.sqrt(2 * (4.0 / 99) * log_term / 100) + 14 * log_term / (3 * 99)

@@ -195,3 +195,11 @@ def test_no_slope_is_claimed_at_the_start() -> None:
     curve = fit_curve(np.arange(6.0), np.arange(6.0), np.ones(6), RL)
     with pytest.raises(ValueError, match="positive distance"):
         curve.slope(0.0)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.5, np.nan])
+def test_a_confidence_that_is_no_share_is_refused(confidence: float) -> None:
+    curve = fit_curve(np.arange(6.0), np.arange(6.0), np.ones(6), RL)
+    for ask in (lambda: curve.slope(confidence=confidence), lambda: curve.peak(confidence)):
+        with pytest.raises(ValueError, match="confidence"):
+            ask()
