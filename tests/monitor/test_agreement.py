@@ -33,16 +33,6 @@ def test_agreement_and_kappa_are_covered(noise: float, n: int) -> None:
     assert np.mean([f.kappa.low <= kappa <= f.kappa.high for f in found if f.kappa]) >= 0.95 - 3 * 0.0069
 
 
-def test_cohen_s_published_example() -> None:
-    """Cohen 1960, table 1: proportions .25 .13 .12 / .12 .02 .16 / .03 .15 .02 of 200; agreement .29, kappa -.092."""
-    counts = np.array([[50, 26, 24], [24, 4, 32], [6, 30, 4]])
-    first, second = (np.repeat(codes, counts.ravel()) for codes in np.indices((3, 3)).reshape(2, 9) - 1)
-    found = agreement(first, second)
-    assert found.share.value == pytest.approx(0.29)
-    assert found.kappa is not None
-    assert found.kappa.value == pytest.approx(-0.092, abs=0.001)
-
-
 def test_a_judge_that_always_says_the_same_has_the_base_rate_and_no_kappa_to_speak_of() -> None:
     human = np.repeat([1, 0, -1], [50, 20, 30])
     found = agreement(np.ones(100, int), human)
