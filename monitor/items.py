@@ -39,8 +39,13 @@ SCORES = """
     SELECT response_id, revision, time_us, value FROM score WHERE scorer = :name AND time_us < :until AND {since}
 """
 OUTCOMES = """
-    SELECT {key} AS subject, time_us, value FROM outcome
+    SELECT {key} AS subject, time_us, value, propensity, seq FROM outcome
     WHERE metric = :metric AND {key} IS NOT NULL AND COALESCE(method, '') <> 'model' AND time_us < :until AND {since}
+"""
+SOURCES = """
+    SELECT o.seq, e.source FROM outcome AS o JOIN event AS e ON e.seq = o.seq
+    WHERE o.metric = :metric AND o.{key} IN (
+        SELECT {key} FROM outcome WHERE metric = :metric AND {key} IS NOT NULL GROUP BY {key} HAVING COUNT(*) > 1)
 """
 KEYS = """
     SELECT COUNT(response_id) AS response_id, COUNT(conversation_id) AS conversation_id, COUNT(user_id) AS user_id,
@@ -63,7 +68,9 @@ class Items:
     frame columns: response_id (the item's last response), unit (what counts as one independent unit), user,
     checkpoint, cohort (JSON object or null),
     time_us (last response), day (of maturity, since 1970-01-01), reward (raw, NaN if none in time), outcome (0..1 and
-    plus is better, NaN if missing), unscoreable (a scorer answered without a number).
+    plus is better, NaN if missing), unscoreable (a scorer answered without a number), propensity (chance with which the
+    outcome was asked for; NaN: not told), second (the outcome as somebody else told it, another source of events; NaN
+    if nobody did).
     counts: pending, outside_range, other_keys, by_model, other_revisions.
     """
 
@@ -119,6 +126,8 @@ def load_items(
         "reward",
         "outcome",
         "unscoreable",
+        "propensity",
+        "second",
     ]
     ordered = items[columns].sort_values(["day", "time_us", "response_id"], ignore_index=True, kind="stable")
     return Items(ordered, counts, revision, since)
@@ -269,6 +278,7 @@ def _with_rewards(
 def _with_outcomes(
     items: pd.DataFrame, query: _Query, key: str, settings: Settings, counts: dict[str, int]
 ) -> pd.DataFrame:
+    """The latest outcome in time, the chance with which it was asked for, and what another source told of the same."""
     since = "1 = 1" if query.whole or key != "response_id" else OF_THOSE
     found = query.read(OUTCOMES.format(key=key, since=since))
     low, high = settings.outcome.range
@@ -278,10 +288,34 @@ def _with_outcomes(
     found = found[found["time_us"] <= found["due"]]
     if key == "user_id":
         found = found[found["time_us"] > found["due"] - query.parameters["horizon"]]
-    found = found.sort_values(["time_us", "value"], kind="stable").drop_duplicates(["subject", "window"], keep="last")
-    items = items.merge(found[["subject", "window", "value"]], on=["subject", "window"], how="left")
-    share = (items["value"].astype(float) - low) / (high - low)
+    found = found.sort_values(["time_us", "value", "propensity"], kind="stable")
+    told = found.drop_duplicates(["subject", "window"], keep="last")[["subject", "window", "value", "propensity"]]
+    items = items.merge(told, on=["subject", "window"], how="left")
+    items = items.merge(_told_by_others(found, query, key), on=["subject", "window"], how="left")
+    sent_either_way = settings.outcome.missing == "exclude"
+    items["propensity"] = items["propensity"].astype(float) if sent_either_way else np.nan
+    items["outcome"] = _mapped(items["value"], settings)
+    items["second"] = _mapped(items["other"], settings).where(items["other"].notna())
+    return items
+
+
+def _mapped(values: "pd.Series[float]", settings: Settings) -> "pd.Series[float]":
+    """Values of the metric to 0..1, plus is better."""
+    low, high = settings.outcome.range
+    share = (values.astype(float) - low) / (high - low)
     if settings.outcome.missing is False:
         share = share.fillna(min(max(-low / (high - low), 0.0), 1.0))
-    items["outcome"] = share if settings.outcome.higher_is_better else 1 - share
-    return items
+    return share if settings.outcome.higher_is_better else 1 - share
+
+
+def _told_by_others(found: pd.DataFrame, query: _Query, key: str) -> pd.DataFrame:
+    """The latest word of another source than the one that had the last; a source that speaks again corrects itself."""
+    again = found[found.duplicated(["subject", "window"], keep=False)]
+    if again.empty:
+        return pd.DataFrame({"subject": again["subject"], "window": again["window"], "other": again["value"]})
+    again = again.merge(query.read(SOURCES.format(key=key)), on="seq")
+    again = again.sort_values(["time_us", "value", "propensity", "source"], kind="stable")
+    of_each = again.drop_duplicates(["subject", "window", "source"], keep="last")
+    others = of_each[of_each.duplicated(["subject", "window"], keep="last")]
+    others = others.drop_duplicates(["subject", "window"], keep="last")
+    return others[["subject", "window", "value"]].rename(columns={"value": "other"})

@@ -101,6 +101,8 @@ def _frame(
             "reward": reward,
             "outcome": outcome,
             "unscoreable": False,
+            "propensity": np.nan,
+            "second": np.nan,
         }
     )
 
