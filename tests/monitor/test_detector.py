@@ -45,6 +45,16 @@ def test_run_length_at_the_boundary_of_the_null_is_the_threshold(a_day: int, lon
     assert lengths.mean() + 3 * error <= longest  # and it is tight
 
 
+def test_run_length_of_the_e_cusum_alone_is_several_times_its_threshold() -> None:
+    """Shin, Ramdas, Rinaldo 2022 promise it the threshold at least; runs are followed for 500 days."""
+    statistic, companion = walk(at_the_boundary(np.random.default_rng(8), 300, 500, 3))
+    restarting, alone = (
+        np.where((s >= 50).any(axis=1), (s >= 50).argmax(axis=1) + 1, 500) for s in (statistic, companion)
+    )
+    error = alone.std() / np.sqrt(alone.size)  # 6.4 days; measured 457
+    assert alone.mean() - 3 * error >= 6 * restarting.mean() >= 6 * 50
+
+
 def test_false_alerts_with_latch_and_reset_are_at_most_days_over_threshold() -> None:
     rng, runs, days, threshold = np.random.default_rng(2), 600, 200, 50
     sums = log_factors(at_the_boundary(rng, runs * days * 20), np.zeros(1)).reshape(runs, days, 20, -1).sum(axis=2)

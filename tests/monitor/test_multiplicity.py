@@ -1,4 +1,5 @@
 import numpy as np
+import online_fdr.e_values as library
 import pytest
 
 from monitor.statistics.multiplicity import all_pass, e_bh, e_lond, holm
@@ -35,6 +36,48 @@ def test_false_discoveries_are_rare_under_dependence_and_the_planted_are_found()
     assert found["e_lond"] <= 0.05
     assert found["e_bh_power"] > 0.4
     assert found["e_lond_power"] > 0.3
+
+
+def test_e_bh_keeps_its_promise_where_dependence_is_worst() -> None:
+    """Of ten true nulls, k are just large enough together, each k with chance .05 / 10: every e-value has mean 1."""
+    rng, runs, nulls = np.random.default_rng(4), 10_000, 10
+    false = 0
+    for together in rng.choice(nulls + 1, runs, p=[0.95] + nulls * [0.05 / nulls]):
+        e_values = np.zeros(nulls)
+        e_values[rng.permutation(nulls)[:together]] = nulls / (0.05 * max(together, 1))
+        false += e_bh(e_values).any()
+    assert abs(false / runs - 0.05) < 3 * 0.0022  # Monte Carlo error; the bound is reached
+
+
+@pytest.mark.parametrize("found", [0, 3])
+def test_e_lond_keeps_its_promise_where_dependence_is_worst_and_one_looks_for_the_worst_week(found: int) -> None:
+    """After `found` true discoveries, at most one of 17 true nulls is just large enough; every e-value has mean 1."""
+    rng, runs, weeks = np.random.default_rng(5), 10_000, np.arange(1, 21)
+    levels = np.where(weeks > found, 0.05 * (found + 1) / (weeks * (weeks + 1)), 0.0)
+    worst = []
+    for hit in rng.choice(21, runs, p=[1 - levels.sum(), *levels]):
+        e_values = np.where(weeks <= found, np.inf, np.where(weeks == hit, 1 / levels.clip(1e-9), 0.0))
+        rejected = e_lond(e_values)
+        worst.append((np.cumsum(rejected & (weeks > found)) / np.cumsum(rejected).clip(1)).max())
+    promised = levels.sum() / (found + 1)  # .0476 where nothing was found before, .0119 after three
+    assert abs(np.mean(worst) - promised) < 3 * np.std(worst) / np.sqrt(runs)
+    assert promised <= 0.05
+
+
+class Shares:
+    """The shares of alpha that e_lond gives to the weeks, as the library asks for them."""
+
+    def calc_gamma(self, week: int, **_: float) -> float:
+        return 1 / (week * (week + 1))
+
+
+def test_both_rules_decide_as_online_fdr_does() -> None:
+    rng = np.random.default_rng(3)
+    for size in rng.integers(1, 60, 300):
+        e_values = rng.exponential(10 ** rng.uniform(0, 4.5), size)
+        stream = library.ELond(0.05, Shares())
+        assert e_lond(e_values).tolist() == [stream.test_one(one) for one in e_values.tolist()]
+        assert e_bh(e_values).tolist() == library.e_bh(e_values.tolist(), 0.05)
 
 
 def test_e_bh_is_its_definition() -> None:

@@ -7,7 +7,7 @@ from tests.benchmarks.interval_table import margin_decisions, paired
 NONE = np.zeros(0)
 
 
-@pytest.mark.parametrize(("correlation", "n"), [(0.0, 1374), (0.7, 748), (0.85, 422)])
+@pytest.mark.parametrize(("correlation", "n"), [(0.0, 1374), (0.5, 1064), (0.7, 748), (0.85, 422)])
 def test_power_and_error_are_as_planned(correlation: float, n: int) -> None:
     assert labels_needed(0.03, 0.2**0.5, correlation, 10_000) == n
     assert abs(margin_decisions(n, correlation, 0.0, 300)["GO"] - 0.8) <= 0.02 + 2 * 0.023  # Monte Carlo error .023
