@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 BETS = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
+BET_WEIGHTS = np.array([1.0, 2.0, 3.0, 2.0, 1.0]) / 9  # most on shifts of 3 to 8 points, which are those that happen
 COMPANION_FLOOR = 10.0  # restart mass alone must never alert: some series' own e-CUSUM has to reach this
 
 
@@ -90,15 +91,15 @@ def advance(state: DetectorState, log_sums: Array, log_mass: Array) -> DetectorS
 
 
 def mixture(log_values: Array) -> Array:
-    """Log of the mean over the bets; shape (..., bets) -> (...).
+    """Log of the weighted mean over the bets; shape (..., bets) -> (...).
 
-    >>> float(np.exp(mixture(np.log(np.array([[1.0, 3.0, 2.0, 2.0, 2.0]])))[0]).round(6))
+    >>> float(np.exp(mixture(np.log(np.array([[1.0, 3.0, 2.0, 2.0, 1.0]])))[0]).round(6))
     2.0
     """
     peak = log_values.max(axis=-1)
     safe = np.where(np.isfinite(peak), peak, 0.0)
     with np.errstate(divide="ignore"):
-        result: Array = np.log(np.exp(log_values - safe[..., None]).mean(axis=-1)) + safe
+        result: Array = np.log(np.exp(log_values - safe[..., None]) @ BET_WEIGHTS) + safe
     return result
 
 

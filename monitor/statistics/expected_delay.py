@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.statistics.detector import BETS, COMPANION_FLOOR, log_factors
+from monitor.statistics.detector import BET_WEIGHTS, BETS, COMPANION_FLOOR, log_factors
 
 Array = NDArray[np.float64]
 
@@ -90,8 +90,8 @@ def _statistic(one: Growth) -> Array:
 
 def _of_whole_days(rates: Array) -> Array:
     """Log of how much more a day's mass brings that comes in the morning and not bit by bit."""
-    rates = np.where(np.abs(rates) < 1e-6, 1e-6, rates)
-    result: Array = np.log(rates / -np.expm1(-rates))
+    size = np.maximum(np.abs(rates), 1e-6)
+    result: Array = np.log(size) - np.log(-np.expm1(-size)) + np.minimum(rates, 0.0)
     return result
 
 
@@ -106,7 +106,7 @@ def _companion(one: Growth) -> Array:
 def _mixed(times: Array, levels: Array, shifts: Array) -> Array:
     """Mean over the bets of e^level by each of DAYS. times: shape (bets, levels), when each level is reached."""
     reached = [np.interp(DAYS, row, levels) + shift for row, shift in zip(times, shifts, strict=True)]
-    result: Array = np.exp(reached).mean(axis=0)
+    result: Array = BET_WEIGHTS @ np.exp(reached)
     return result
 
 
