@@ -126,8 +126,7 @@ def baseline_from_json(text: str) -> Baseline:
 
 
 def _curve(raw: Mapping[str, Any]) -> Curve:
-    blocks = np.array(raw["blocks"], np.int64)
-    return Curve(blocks=blocks, **{key: np.array(raw[key], float) for key in ("rewards", "values", "support", "lean")})
+    return Curve(**{key: np.array(raw[key], float) for key in ("rewards", "values", "support", "lean")})
 
 
 def find_window(frame: pd.DataFrame, settings: Settings, first: str | None, as_of: dt.datetime) -> Window:

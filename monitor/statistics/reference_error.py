@@ -23,7 +23,7 @@ class ReferenceError:
 
     error: standard error of the mean effect at the reference's own mix of cells. bias: how far shrinkage leans the
     baseline towards harm at that mix. units: reference units behind it. cells: for each fitted value its variance and
-    its lean, for other mixes. weekday, weekend: the error at the mix of cohorts of these days, where it is known.
+    its lean, for other mixes. weekday, weekend: what to concede at the mix of cohorts of these days, where it is known.
     """
 
     error: float
@@ -39,8 +39,9 @@ class ReferenceError:
 
     def allowances(self, days: Codes) -> Array:
         """What to concede on each of these days at the mix that the reference had on such days."""
-        kinds = [self.error if error is None else error for error in (self.weekday, self.weekend)]
-        return QUANTILE * np.array(kinds)[is_weekend(days).astype(np.int64)] + self.bias
+        kinds = [self.allowance() if known is None else known for known in (self.weekday, self.weekend)]
+        result: Array = np.array(kinds)[is_weekend(days).astype(np.int64)]
+        return result
 
 
 def reference_error(
@@ -56,11 +57,11 @@ def reference_error(
     """Standard error of the mean effect against a baseline fitted on the same reference.
 
     Arrays: shape (reference items,). effects: the score of each item against its own baseline. leans: by cell, how far
-    shrinkage moved the fitted value up; what isotonic regression could not fit is no error of the baseline but its
-    claim that a higher reward never means less. A lean of the whole mix counts when it exceeds 0.1 point.
+    the fitted value lies above the cell's own mean, where the caller knows; elsewhere it is the cell's mean effect. The
+    lean of a whole mix counts when it exceeds 0.1 point.
     The variance is that of unit means; of sums over users where those vary more (users return); plus what one success
-    and one failure more would add to each fitted cell, so that an all-success cell never claims zero error. It is told
-    for the mix of cohorts of all days, of weekdays and of weekends.
+    and one failure more would add to each fitted cell, so that an all-success cell never claims zero error. Error and
+    lean are told for the mix of cohorts of all days, of weekdays and of weekends.
     Assumption: users are independent. Source: cluster-robust variance of a mean, Liang and Zeger 1986.
 
     >>> rng = np.random.default_rng(0); n = 2000; worked = (rng.random(n) < 0.7).astype(float); codes = np.arange(n)
@@ -79,19 +80,19 @@ def reference_error(
     squared = _squares(deviations, users[first])
     numbers, unseen = _unseen(outcomes, cells)
     error = float(np.sqrt(squared + unseen.sum())) / unit.size
+    lean_of = {**_mean_effects(effects, cells), **leans}
+    lean = np.array([lean_of[cell] for cell in cells.tolist()])
     weekday, weekend = (
         None
         if weight is None
-        else float(np.sqrt(_squares(deviations * weight, users[first]) + unseen.sum())) / unit.size
+        else QUANTILE * float(np.sqrt(_squares(deviations * weight, users[first]) + unseen.sum())) / unit.size
+        + _notable(float(np.mean(weight * lean[first])))
         for weight in _mixes(cohorts[first], days[first])
     )
     dependence = max(1.0, squared / max(float(deviations @ deviations), 1e-12))
     extra = dict(zip(numbers.tolist(), unseen.tolist(), strict=True))
-    table = {
-        number: (variance, leans.get(number, 0.0)) for number, variance in _variances(effects, cells, extra, dependence)
-    }
-    lean = float(np.mean([leans.get(int(cell), 0.0) for cell in cells])) if leans else 0.0
-    return ReferenceError(error, lean if lean > NOTABLE_BIAS else 0.0, unit.size, table, weekday, weekend)
+    table = {number: (variance, lean_of[number]) for number, variance in _variances(effects, cells, extra, dependence)}
+    return ReferenceError(error, _notable(float(lean.mean())), unit.size, table, weekday, weekend)
 
 
 def allowance_by_day(baseline: ReferenceError, days: Codes, cells: Codes) -> tuple[Codes, Array]:
@@ -166,6 +167,17 @@ def _variances(
     squares = np.bincount(index, effects**2) - total**2 / n
     extra = np.array([unseen.get(number, 1.0) for number in numbers.tolist()])
     return zip(numbers.tolist(), ((squares * dependence + extra) / n**2).tolist(), strict=True)
+
+
+def _mean_effects(effects: Array, cells: Codes) -> dict[int, float]:
+    """Mean effect of each cell: how far the baseline lies above (or below) what the cell itself saw."""
+    numbers, index = np.unique(cells, return_inverse=True)
+    means = np.bincount(index, effects) / np.bincount(index)
+    return dict(zip(numbers.tolist(), means.tolist(), strict=True))
+
+
+def _notable(lean: float) -> float:
+    return lean if lean > NOTABLE_BIAS else 0.0
 
 
 def _squares(deviations: Array, users: Codes) -> float:

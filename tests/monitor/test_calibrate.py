@@ -1,69 +1,62 @@
 import numpy as np
 import pytest
 
-from monitor.statistics.calibrate import SHRINKAGE, fit_calibrator, fit_curve, mid_ranks, slope
+from monitor.statistics.calibrate import SHRINKAGE, fit_calibrator, mid_ranks, slope
 
 ONE = np.zeros(4, np.int64)
 
 
-def pooled_by_hand(means: list[float], weights: list[float]) -> list[float]:
-    """Pool adjacent violators, one at a time."""
-    blocks = [[mean, weight, 1.0] for mean, weight in zip(means, weights, strict=True)]
-    place = 0
-    while place + 1 < len(blocks):
-        (a, n, i), (b, m, j) = blocks[place : place + 2]
-        if a > b:
-            blocks[place : place + 2] = [[(a * n + b * m) / (n + m), n + m, i + j]]
-            place = max(place - 1, 0)
-        else:
-            place += 1
-    return [mean for mean, _, count in blocks for _ in range(int(count))]
-
-
 def test_thumbs_get_the_mean_outcome_of_their_level() -> None:
-    curve = fit_curve(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.0, 1.0, 1.0, 1.0]), monotone=False)
-    assert curve(np.array([0.0, 1.0])).tolist() == [0.5, 1.0]
-    assert curve.support.tolist() == [2, 2]
+    fitted = fit_calibrator(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.0, 1.0, 1.0, 1.0]), ONE)
+    assert fitted.pooled(np.array([0.0, 1.0])).tolist() == [0.5, 1.0]
+    assert fitted.pooled.support.tolist() == [2, 2]
 
 
 def test_a_rare_level_may_fall_when_levels_are_few() -> None:
-    curve = fit_curve(np.array([0.0, 0.5, 1.0]), np.array([1.0, 0.0, 1.0]), monotone=False)
-    assert curve(np.array([0.0, 0.5, 1.0])).tolist() == [1.0, 0.0, 1.0]
+    fitted = fit_calibrator(np.array([0.0, 0.5, 1.0]), np.array([1.0, 0.0, 1.0]), ONE[:3])
+    assert fitted.pooled(np.array([0.0, 0.5, 1.0])).tolist() == [1.0, 0.0, 1.0]
 
 
-def test_continuous_rewards_get_isotonic_means_of_bins() -> None:
+def test_continuous_rewards_get_means_of_equal_bins() -> None:
     rng = np.random.default_rng(0)
     reward = rng.random(2000)
     outcome = (rng.random(2000) < 0.3 + 0.4 * reward**2 - 0.3 * (reward > 0.7)).astype(float)
-    curve = fit_curve(reward, outcome, monotone=True)
-    edges = np.quantile(reward, np.arange(1, 20) / 20)
-    bins = np.searchsorted(edges, reward, side="right")
-    means = [float(outcome[bins == k].mean()) for k in range(20)]
-    weights = [float((bins == k).sum()) for k in range(20)]
-    np.testing.assert_allclose(curve.values, pooled_by_hand(means, weights))
+    curve = fit_calibrator(reward, outcome, np.zeros(2000, np.int64)).pooled
+    bins = np.searchsorted(np.quantile(reward, np.arange(1, 20) / 20), reward, side="right")
+    np.testing.assert_allclose(curve.values, [outcome[bins == k].mean() for k in range(20)])
     np.testing.assert_allclose(curve.rewards, [reward[bins == k].mean() for k in range(20)])
-    assert (np.diff(curve.values) >= 0).all()
+    assert curve.support.tolist() == [100] * 20
 
 
-def test_support_is_what_stands_behind_the_pooled_value() -> None:
-    reward = np.repeat(np.arange(12.0), 40)
-    outcome = np.where(np.arange(reward.size) % 10 < np.where(reward == 5, 9, 5), 1.0, 0.0)
-    curve = fit_curve(reward, outcome, monotone=True)
-    assert curve.support[curve.blocks == curve.blocks[5]].tolist() == [
-        40.0 * (curve.blocks == curve.blocks[5]).sum()
-    ] * int((curve.blocks == curve.blocks[5]).sum())
+@pytest.mark.parametrize(("units", "bins", "cohort_bins"), [(40, 1, 1), (100, 3, 2), (300, 10, 7), (1000, 20, 20)])
+def test_bins_follow_the_size_of_the_reference(units: int, bins: int, cohort_bins: int) -> None:
+    reward, cohorts = np.random.default_rng(units).permutation(units) / units, np.arange(units) % 4
+    fitted = fit_calibrator(reward, np.ones(units), cohorts)
+    assert (fitted.pooled.rewards.size, fitted.cohorts[0].rewards.size) == (bins, cohort_bins)
 
 
-def test_a_cohort_is_shrunk_to_the_pooled_curve() -> None:
+def test_a_cohort_is_shrunk_to_the_pooled_curve_moved_by_its_own_distance() -> None:
     rewards = np.array([0.0] * 40 + [1.0] * 40)
     cohorts = np.array([0] * 30 + [1] * 10 + [0] * 30 + [1] * 10)
     outcomes = np.where(cohorts == 0, 1.0, 0.0)
     fitted = fit_calibrator(rewards, outcomes, cohorts)
     expected = fitted.expected(np.array([0.0, 0.0]), np.array([0, 1]))
     pooled = 30 / 40
-    assert expected.tolist() == pytest.approx([(30 + SHRINKAGE * pooled) / (30 + SHRINKAGE), 15 / (10 + SHRINKAGE)])
+    targets = pooled + 60 * (1 - pooled) / (60 + SHRINKAGE), pooled - 20 * pooled / (20 + SHRINKAGE)
+    shrunk = (30 + SHRINKAGE * targets[0]) / (30 + SHRINKAGE), SHRINKAGE * targets[1] / (10 + SHRINKAGE)
+    assert expected.tolist() == pytest.approx(shrunk)
     lean = fitted.leans()[int(fitted.cells(np.array([0.0]), np.array([1]))[0])]
-    assert lean == pytest.approx(expected[1])  # its own mean is 0: all of the value is the pooled curve's
+    assert lean == pytest.approx(expected[1])  # its own mean is 0: all of the value is shrinkage
+
+
+def test_a_small_cohort_keeps_the_slope_of_all() -> None:
+    """25 units, 15 points above the other 3,975, whose outcome rises by 20 points between these rewards."""
+    rng = np.random.default_rng(5)
+    reward, cohort = rng.random(4000), np.minimum(np.arange(4000) // 25, 1)
+    outcome = (rng.random(4000) < 0.3 + 0.4 * reward + 0.15 * (cohort == 0)).astype(float)
+    fitted = fit_calibrator(reward, outcome, cohort)
+    low, high = fitted.expected(np.array([0.25, 0.75]), np.zeros(2, np.int64))
+    assert 0.1 < high - low < 0.35
 
 
 def test_an_unknown_cohort_gets_the_pooled_curve() -> None:
