@@ -13,7 +13,7 @@ arXiv:2309.16598 (cross-fitting).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,26 +89,28 @@ def judged_bounds(
 ) -> Bounds:
     """Bounds of the mean of labels in [-1, 1]: with the judges where that can be trusted, else without.
 
-    Arguments as of `estimate_mean`; binary: labels can only be 0 or 1. The judges are used with at least 30 labels,
-    10 failures or discordant pairs, and residuals that sum to 3 squared: with fewer surprises a judge that errs one way
-    misses the truth more than twice too often (tests/benchmarks/results/interval_table.md). Else `mean_bounds`
-    decides, and `method` tells which it was. One label is enough.
-    Guarantee: covers about as often as promised at any n. Raises ValueError as `mean_bounds` and
-    `estimate_mean` do.
+    Arguments as of `estimate_mean`; binary: labels can only be 0 or 1. The judges are used with at least 30 labels and
+    residuals that sum to 3 squared: with fewer surprises a judge that errs one way misses the truth more than twice too
+    often (tests/benchmarks/results/interval_table.md). Else `mean_bounds` decides, and `method` tells which it was. It
+    does so too with fewer than 10 failures or discordant pairs, but each end is then the wider of both: leaving the
+    judges out just where the labels are lopsided by chance would miss what only the judges saw. One label is enough.
+    Guarantee: covers about as often as promised at any n. Raises ValueError as `mean_bounds` and `estimate_mean` do.
 
     >>> judged_bounds(np.ones(12), np.ones(12), np.ones(500)).method
     'betting'
     """
     classical = mean_bounds(labels, confidence, binary)
     labels, judged, unlabelled = _checked(labels, judged, unlabelled, least=1)
-    if classical.n < ENOUGH_UNITS or np.abs(labels - np.median(labels)).sum() < ENOUGH_EVENTS:
+    if classical.n < ENOUGH_UNITS:
         return classical
     estimate = estimate_mean(labels, judged, unlabelled)
     if estimate.surprises < ENOUGH_SURPRISES or estimate.effective <= classical.n:
         return classical
-    found = estimate.bounds(confidence)
-    least = 0.0 if binary else -1.0
-    return Bounds(found.value, max(found.low, least), min(found.high, 1.0), found.n, found.effective, found.method)
+    found, least = estimate.bounds(confidence), 0.0 if binary else -1.0
+    low, high = max(found.low, least), min(found.high, 1.0)
+    if np.abs(labels - np.median(labels)).sum() < ENOUGH_EVENTS:
+        return replace(classical, low=min(low, classical.low), high=max(high, classical.high))
+    return replace(found, low=low, high=high)
 
 
 def stratified_mean(strata: Sequence[Estimate], shares: Sequence[float]) -> Estimate:
