@@ -32,7 +32,7 @@ def test_coverage_is_as_promised_with_three_flattering_judges() -> None:
     found = {n: judged_coverage(n, 1500, others=600) for n in (30, 50, 100, 300)}
     covered = np.array([one["coverage"] for one in found.values()])
     assert (np.abs(covered - 0.9) <= 0.01 + 2 * 0.0077).all()  # Monte Carlo error .0077
-    assert abs(covered.mean() - 0.9) <= 0.01  # Monte Carlo error .0039
+    assert abs(covered.mean() - 0.9) <= 0.01 + 0.0039  # Monte Carlo error of all four
     assert min(one["judged"] for one in found.values()) > 0.75
 
 
