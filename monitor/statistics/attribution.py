@@ -8,6 +8,7 @@ starting at tau, at once or growing over 56 or 168 days. With the baseline error
 
 Averaged over amplitudes, summed over tau and profile, normalised over the five labels. Shares are measured, not
 guaranteed: the alert keeps its own bound.
+Source: Kass and Raftery 1995, J. Am. Stat. Assoc. 90:773 (evidence as likelihood averaged over what is unknown).
 """
 
 from collections.abc import Iterator, Mapping

@@ -5,6 +5,9 @@ outcome of each level where levels are few (thumbs), else of bins of equal size.
 in, and none to gain by: a monotone or logistic curve leans up where a selected policy lives. Each cohort's means are
 shrunk to the pooled curve m moved by the cohort's own distance d_g from it:
 m_g(r) = (n_g(r) o_g(r) + 20 (m(r) + d_g)) / (n_g(r) + 20), where d_g sums the cohort's o - m over n_g + 20.
+
+Sources: Zadrozny and Elkan 2001, ICML (calibration by the means of bins); Efron and Morris 1975, J. Am. Stat. Assoc.
+70:311 (shrinkage of many means); Bross 1958, Biometrics 14:18 (mid-ranks in a reference).
 """
 
 from collections.abc import Mapping

@@ -2,6 +2,7 @@
 
 Assumption: users are assigned to the arms at random and do not influence each other. Shocks common to both arms cancel
 and no baseline exists to err, so the allowance is the material one alone.
+Source: Fisher 1935, The Design of Experiments (comparison within blocks).
 """
 
 import numpy as np

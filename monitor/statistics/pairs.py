@@ -1,4 +1,7 @@
-"""Which disjoint pairs of one success and one failure can be formed, and does the reward rank them right?"""
+"""Which disjoint pairs of one success and one failure can be formed, and does the reward rank them right?
+
+Source: Hanley and McNeil 1982, Radiology 143:29 (the share of pairs ranked right is the area under the ROC curve).
+"""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,7 @@
-"""How far may the frozen baseline be off? Without this allowance every false-alert promise breaks."""
+"""How far may the frozen baseline be off? Without this allowance every false-alert promise breaks.
+
+Source: Liang and Zeger 1986, Biometrika 73:13 (cluster-robust variance of a mean).
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,7 +41,7 @@ class ReferenceError:
         return QUANTILE * self.error + self.bias
 
     def allowances(self, days: Codes) -> Array:
-        """What to concede on each of these days at the mix that the reference had on such days."""
+        """What to concede on each of these days at the mix that the reference had on such days; shape as given."""
         kinds = [self.allowance() if known is None else known for known in (self.weekday, self.weekend)]
         result: Array = np.array(kinds)[is_weekend(days).astype(np.int64)]
         return result
@@ -62,7 +65,7 @@ def reference_error(
     The variance is that of unit means; of sums over users where those vary more (users return); plus what one success
     and one failure more would add to each fitted cell, so that an all-success cell never claims zero error. Error and
     lean are told for the mix of cohorts of all days, of weekdays and of weekends.
-    Assumption: users are independent. Source: cluster-robust variance of a mean, Liang and Zeger 1986.
+    Assumption: users are independent.
 
     >>> rng = np.random.default_rng(0); n = 2000; worked = (rng.random(n) < 0.7).astype(float); codes = np.arange(n)
     >>> residual, zero = worked.mean() - worked, codes * 0
@@ -124,7 +127,7 @@ def allowance_by_day(baseline: ReferenceError, days: Codes, cells: Codes) -> tup
 
 
 def is_weekend(days: Codes) -> NDArray[np.bool_]:
-    """Whether days since 1970-01-01 are a Saturday or a Sunday.
+    """Whether days since 1970-01-01 are a Saturday or a Sunday; shape as given.
 
     >>> is_weekend(np.array([1, 2, 3, 4])).tolist()
     [False, True, True, False]
