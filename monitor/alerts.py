@@ -11,6 +11,7 @@ from monitor.check import Slice
 SEVERITIES = ("ticket", "warning", "page")
 OPEN = ("firing", "acked")
 CENSUS = "census"  # the rule of an alert that stands on a count and not on evidence
+GUARD = "guard"  # the rule of an alert that compares with the first baseline, for ever
 RULE_VERSION = 1  # part of the fingerprint: a changed rule is another alert
 
 
@@ -25,7 +26,7 @@ class Reason(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Crossing:
-    """One severity latched on one day by one rule (restarting, known start or census)."""
+    """One severity latched on one day by one rule (restarting, known start, guard or census)."""
 
     severity: str
     rule: str
@@ -84,3 +85,8 @@ def transition(
     if SEVERITIES.index(crossing.severity) > SEVERITIES.index(episode.severity):
         return replace(episode, crossings=(*episode.crossings, crossing)), Reason.RAISED
     return episode, Reason.LATCHED
+
+
+def is_guard(episode: Episode) -> bool:
+    """Whether the episode is the guard's: no decision about the rolling baseline ends it."""
+    return episode.crossings[0].rule == GUARD

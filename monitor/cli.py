@@ -34,6 +34,7 @@ class Commands(LazyGroup):
         "tick": Entry("monitor.commands.watch:tick", "Look at a store once, and send what is due."),
         "status": Entry("monitor.commands.watch:status", "Open alerts, freshness, what was rejected."),
         "alerts": Entry("monitor.commands.alerts:app", "List, show and resolve alerts."),
+        "baseline": Entry("monitor.commands.baseline:app", "What the loop is compared with: list, set."),
         "export": Entry("monitor.commands.exchange:export", "Write training labels, from curated feedback only."),
         "route": Entry("monitor.commands.route:route", "Publish feedback to a Kafka topic for each purpose."),
         "erase": Entry("monitor.commands.privacy:erase", "Forget every word of a user."),

@@ -17,6 +17,7 @@ from monitor.curve_alerts import KEY as CURVE
 from monitor.curve_alerts import curve_finding
 from monitor.evidence import ESCAPE, Path
 from monitor.explain import Case
+from monitor.guard import NAME as GUARD
 from monitor.intake import CHECK, alert_of, gap_notes
 from monitor.items import EPOCH, date_of, day_of
 from monitor.memory import Memory
@@ -96,7 +97,7 @@ def _findings(case: Case, memory: Memory) -> list[Finding]:
     first: dict[tuple[str, str], SeriesKey] = {}
     for key in memory.book.keys:
         past = key not in case.weights and newest not in (None, memory.book.info[key].slice.get("checkpoint", newest))
-        if not past and key.check not in broken | {CURVE_CHECK}:
+        if not past and key.check not in broken | {CURVE_CHECK} and key.slice != GUARD:
             first.setdefault((key.check, key.slice), key)
     found = list(memory.fixed) + [_finding(case, memory, key) for key in first.values()]
     return found if CURVE_CHECK in broken else [*found, _curve(case, memory)]
@@ -161,7 +162,8 @@ def _visible_drop(case: Case, memory: Memory, key: SeriesKey) -> float | None:
 
 def _shown_paths(memory: Memory, paths: Mapping[str, Path]) -> list[EvidencePath]:
     days = [date_of(memory.book.first_day + index) for index in range(memory.book.days)]
-    shown = [path for name, path in paths.items() if name == "" or any(key.slice == name for key in memory.episodes)]
+    alerting = {"", *(key.slice for key in memory.episodes)} - {GUARD}  # whose evidence is not counted in days
+    shown = [path for name, path in paths.items() if name in alerting]
     return [
         EvidencePath(memory.book.info[path.members[0]].slice, days, np.exp(np.minimum(path.total, 700.0)).tolist())
         for path in shown
@@ -187,6 +189,12 @@ def _notes(snapshot: Snapshot, memory: Memory) -> list[str]:
     notes = []
     if baseline.window.chosen_by_default:
         notes.append(f"no reference was named: the first checkpoint, {baseline.window.checkpoint}, is taken")
+    if memory.versions:
+        newest = memory.versions[-1]
+        notes.append(
+            f"baseline {newest.number} holds by decision since {date_of(newest.day)}: {newest.note}; the guard goes on"
+            " against baseline 0"
+        )
     if counts["pending"]:
         notes.append(f"{counts['pending']:,} answers are not mature yet (horizon {settings.outcome.horizon / DAY:g} d)")
     for key, text_ in (

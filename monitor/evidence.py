@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.alerts import GUARD, Crossing
 from monitor.book import SeriesBook, SeriesKey
 from monitor.escapes import KINDS
 from monitor.statistics.detector import BETS, COMPANION_FLOOR, DetectorState, advance, known_start, mixture
-from monitor.statistics.family import escape_weight, series_weight, slice_weights
+from monitor.statistics.family import GUARD_ALPHA, escape_weight, series_weight, slice_weights
 from monitor.statistics.intervals import ENOUGH_UNITS
 from monitor.statistics.reference_error import QUANTILE
 
@@ -27,7 +28,7 @@ class Path:
 
     members: the slice's weighted series. total: log of the summed statistic. firm: the same without the association
     series. backed: log of the largest companion e-CUSUM, without which no crossing counts. known: log e-value of the
-    known start, -inf throughout when it was not asked for.
+    known start, -inf throughout when it was not asked for. rule: what a crossing of the statistic is called.
     """
 
     slice: str
@@ -38,6 +39,7 @@ class Path:
     backed: Array
     known: Array
     improving: NDArray[np.bool_]
+    rule: str = "restarting"
 
     def level(self, day: int, thresholds: Mapping[str, float]) -> tuple[str, str] | None:
         """The severest threshold crossed at the close of a day, and the rule that says so; None if there is none."""
@@ -45,7 +47,7 @@ class Path:
         for severity in sorted(thresholds, key=lambda name: -thresholds[name]):
             statistic = self.total[day] if severity == "ticket" and not self.improving[day] else self.firm[day]
             if backed and statistic >= np.log(thresholds[severity]):
-                return severity, "restarting"
+                return severity, self.rule
             if severity in KNOWN_START and self.known[day] >= np.log(KNOWN_START[severity]):
                 return severity, "known start"
         return None
@@ -64,11 +66,17 @@ class Path:
 
 
 def family_weights(
-    book: SeriesBook, traffic: Mapping[str, Mapping[str, float]], arms: Mapping[str, float]
+    book: SeriesBook,
+    traffic: Mapping[str, Mapping[str, float]],
+    arms: Mapping[str, float],
+    risk: Mapping[str, float] | None = None,
 ) -> dict[SeriesKey, float]:
-    """Restart mass a day of every series. traffic: cohort key -> value -> share of reference; arms: by slice."""
+    """Restart mass a day of every series.
+
+    traffic: cohort key -> value -> share of reference. arms: by slice. risk: by slice, what harm there weighs (1).
+    """
     cohorts = {f"{key}={value}": share for key, values in traffic.items() for value, share in values.items()}
-    masses = slice_weights({**cohorts, **arms})
+    masses = slice_weights({**cohorts, **arms}, risk or {})
     weights = {}
     for key in book.keys:
         mass = None if key.slice == "" else masses.get(key.slice, 0.0)
@@ -90,13 +98,20 @@ def walk(
     """
     keys = [key for key in book.keys if key in weights]
     logs = book.cells[:, [book.column[key] for key in keys], 3:]
-    log_mass = np.log([weights[key] for key in keys])
-    series, companion = _run(logs, log_mass, _reset_rows(keys, resets, book))
+    log_mass = np.broadcast_to(np.log([weights[key] for key in keys]), logs.shape[:2])
+    series, companion = run(logs, log_mass, _reset_rows(keys, resets, book))
     known = known_start(logs, np.array([weights[key] for key in keys])) if replayed else None
     members: dict[str, list[int]] = {}
     for index, key in enumerate(keys):
         members.setdefault(key.slice, []).append(index)
     return [_path(book, name, keys, mine, series, companion, known) for name, mine in members.items()]
+
+
+def threshold_of(crossing: Crossing, days: Mapping[str, float]) -> float:
+    """What the statistic of a crossing's rule had to reach: 1/alpha where alpha holds for ever, else days."""
+    if crossing.rule == GUARD:
+        return 1 / GUARD_ALPHA
+    return KNOWN_START[crossing.severity] if crossing.rule == "known start" else days[crossing.severity]
 
 
 def likely_start(book: SeriesBook, key: SeriesKey, day: int, begin: int = 0) -> tuple[int, float]:
@@ -113,7 +128,12 @@ def likely_start(book: SeriesBook, key: SeriesKey, day: int, begin: int = 0) -> 
     return int(start[bet]), float(BETS[bet])
 
 
-def _run(logs: Array, log_mass: Array, resets: Mapping[int, NDArray[np.bool_]]) -> tuple[Array, Array]:
+def run(logs: Array, log_mass: Array, resets: Mapping[int, NDArray[np.bool_]]) -> tuple[Array, Array]:
+    """Log statistic and log companion of each series at the close of each day, shapes (days, series).
+
+    logs: shape (days, series, bets). log_mass: restart mass, shape (days, series). resets: day -> series, shape
+    (series,), whose evidence is nothing at its start.
+    """
     days, count = logs.shape[:2]
     state = DetectorState.start(count)
     series, companion = np.empty((days, count)), np.empty((days, count))
@@ -121,7 +141,7 @@ def _run(logs: Array, log_mass: Array, resets: Mapping[int, NDArray[np.bool_]]) 
         if day in resets:
             state.restarting[resets[day]] = -np.inf
             state.companion[resets[day]] = 0.0
-        state = advance(state, logs[day], log_mass)
+        state = advance(state, logs[day], log_mass[day])
         series[day], companion[day] = mixture(state.restarting), mixture(state.companion)
     return series, companion
 
@@ -151,10 +171,10 @@ def _path(
         slice=name,
         members=tuple(keys[index] for index in mine),
         series=series[:, mine],
-        total=_log_sum(series[:, mine]),
-        firm=_log_sum(series[:, firm]),
+        total=log_sum(series[:, mine]),
+        firm=log_sum(series[:, firm]),
         backed=companion[:, mine].max(axis=1),
-        known=np.full(book.days, -np.inf) if known is None else _log_sum(known[:, firm]),
+        known=np.full(book.days, -np.inf) if known is None else log_sum(known[:, firm]),
         improving=_improving(book, name),
     )
 
@@ -172,7 +192,8 @@ def _improving(book: SeriesBook, name: str) -> NDArray[np.bool_]:
     return better & (sums[:, 0] >= ENOUGH_UNITS)
 
 
-def _log_sum(logs: Array) -> Array:
+def log_sum(logs: Array) -> Array:
+    """Log of the sum over the series; shape (days, series) -> (days,)."""
     peak = logs.max(axis=1, initial=-np.inf)
     safe = np.where(np.isfinite(peak), peak, 0.0)
     with np.errstate(divide="ignore"):

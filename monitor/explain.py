@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import bindparam, text
 
-from monitor.alerts import Crossing, Episode
+from monitor.alerts import GUARD, Crossing, Episode, is_guard
 from monitor.baseline import cohort_values
 from monitor.book import SeriesBook, SeriesKey
 from monitor.check import Interval
 from monitor.curve import Reading, Training, read_curve
 from monitor.escape_words import CHECK as EVASION_CHECK
 from monitor.escape_words import escape_message
-from monitor.evidence import KNOWN_START, Path, likely_start
+from monitor.evidence import Path, likely_start, threshold_of
 from monitor.items import date_of, day_of, load_items
+from monitor.memory import First
 from monitor.result import Alert, Evidence, Example
 from monitor.snapshot import Snapshot
 from monitor.statistics.attribution import PARENTS, Stream, label_shares, name_label
@@ -44,8 +45,8 @@ TEXTS = text("""
 class Case:
     """All that is needed to explain the episodes of one evaluation. resets: slice -> days its evidence began anew.
 
-    training: what checkpoint events told of KL and steps. earlier: items from a day on (the key), read for one episode
-    and good for the others.
+    training: what checkpoint events told of KL and steps. first: the first baseline once there is another. earlier:
+    items from a day on (the key), read for one episode and good for the others.
     """
 
     snapshot: Snapshot
@@ -55,6 +56,7 @@ class Case:
     thresholds: Mapping[str, float]
     resets: Mapping[str, Sequence[int]] = field(default_factory=dict)
     training: Sequence[Training] = ()
+    first: First | None = None
     earlier: dict[int, pd.DataFrame] = field(default_factory=dict)
 
     def curve(self, day: int) -> Reading:
@@ -86,7 +88,7 @@ def explain(case: Case, episode: Episode) -> list[Alert]:
     first = _index(case, episode.crossings[0].day)
     leader = path.leader(first, episode.crossings[0].severity)
     start, bet = likely_start(case.book, leader, first, case.begin(episode))
-    part = {} if episode.check == EVASION_CHECK else episode.slice
+    part = {} if episode.check == EVASION_CHECK or is_guard(episode) else episode.slice
     frame = items_of(case, part, start + case.book.first_day)
     shares, attribution, leading = _story(case, episode, leader)
     examples = examples_of(case, frame, episode.slice.get("escapes"))
@@ -150,9 +152,9 @@ def _evidence(
     case: Case, episode: Episode, crossing: Crossing, leader: SeriesKey, since: int, bet: float, frame: pd.DataFrame
 ) -> Evidence:
     path, day = case.paths[episode.slice_name], _index(case, crossing.day)
-    known = crossing.rule == "known start"
-    threshold = KNOWN_START[crossing.severity] if known else case.thresholds[crossing.severity]
-    logs = path.known[day] if known else (path.total if crossing.severity == "ticket" else path.firm)[day]
+    threshold = threshold_of(crossing, case.thresholds)
+    restarting = path.total if crossing.severity == "ticket" else path.firm
+    logs = (path.known if crossing.rule == "known start" else restarting)[day]
     info = case.book.info[leader]
     n, total, squares = case.book.sums(leader, since)
     deviation = float(np.sqrt(max(squares / n - (total / n) ** 2, 1e-6))) if n else 1.0
@@ -189,6 +191,8 @@ def material_harm(snapshot: Snapshot) -> float:
 def _promise(crossing: Crossing, threshold: float) -> str:
     if crossing.rule == "known start":
         return f"in a file without any change this fires with probability at most {1 / threshold:.3g}"
+    if crossing.rule == GUARD:
+        return f"compared with the first baseline for ever, this is wrong with probability at most {1 / threshold:.3g}"
     return f"at most one false {crossing.severity} in {threshold:,.0f} days on average, over all series together"
 
 
@@ -322,13 +326,14 @@ def _message(
     outcome: Interval,
     n: int,
 ) -> str:
-    where = f" in {episode.slice_name}" if episode.slice_name else ""
+    where = f" in {episode.slice_name}" if episode.slice_name and not is_guard(episode) else ""
+    against = "the first baseline (guard against slow absorption)" if is_guard(episode) else "the reference"
     name = {"undecided": "not yet named", **dict.fromkeys(PARENTS, "")}.get(attribution, "") or attribution
     story = f"{name.replace('_', ' ')} (leading: {leading.replace('_', ' ')})" if name != leading else leading
     settings = case.snapshot.settings
     return (
         f"{settings.loop}{where}: {settings.reward.label} {points(reward)}, {settings.outcome.metric} {points(outcome)}"
-        f" against the reference since the likely start, n={n:,} {settings.unit}s, mostly {checkpoint}: {story}."
+        f" against {against} since the likely start, n={n:,} {settings.unit}s, mostly {checkpoint}: {story}."
     )
 
 

@@ -44,6 +44,8 @@ Duration = Annotated[dt.timedelta, BeforeValidator(_duration), Field(gt=dt.timed
 Moment = Annotated[dt.datetime, BeforeValidator(_midnight)]
 Range = tuple[FiniteFloat, FiniteFloat]
 Name = Annotated[str, Field(min_length=1, max_length=512)]
+SliceName = Annotated[str, Field(pattern=r"^[^=]+=.+$")]
+Multiplier = Annotated[FiniteFloat, Field(gt=0)]
 
 
 class Section(BaseModel):
@@ -122,12 +124,16 @@ class GateSettings(Section):
 
 
 class AlertSettings(Section):
-    """Mean time to a false alert over the whole family of series, and the harm nobody would act on."""
+    """Mean time to a false alert over the whole family of series, the harm nobody would act on, and what slices weigh.
+
+    risk: slice (`tier=enterprise`) -> how much more harm weighs there than its traffic says; 1 for the others.
+    """
 
     ticket: Duration = dt.timedelta(days=30)
     warning: Duration = dt.timedelta(days=365)
     page: Duration = dt.timedelta(days=3650)
     material_harm: float = Field(0.005, ge=0, lt=0.5)
+    risk: dict[SliceName, Multiplier] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _rising(self) -> "AlertSettings":
@@ -169,6 +175,13 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     kafka: KafkaSettings | None = None
     retention: RetentionSettings = RetentionSettings()
+
+    @model_validator(mode="after")
+    def _risk_of_slices(self) -> "Settings":
+        watched = {*self.cohorts, "checkpoint"}
+        if unknown := [name for name in self.alerts.risk if name.partition("=")[0] not in watched]:
+            raise ValueError(f"alerts.risk names {', '.join(unknown)}, but cohorts are {list(self.cohorts)}")
+        return self
 
 
 def load_settings(path: Path) -> Settings:

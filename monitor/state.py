@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine, text
 
 from consumers.database import migrate, reading, writing
 from consumers.mendable import Mendable
-from monitor.alerts import OPEN
-from monitor.baseline import baseline_from_json
+from monitor.alerts import OPEN, is_guard
+from monitor.baseline import Window, baseline_from_json
 from monitor.book import FIELDS, SeriesBook, SeriesInfo, SeriesKey
 from monitor.check import Finding
 from monitor.episodes import (
@@ -26,11 +26,12 @@ from monitor.episodes import (
     save_episode,
 )
 from monitor.items import microseconds
-from monitor.memory import FORMAT, Kept, Memory
+from monitor.memory import FORMAT, First, Kept, Memory
 from monitor.quotes import drop_quotes
 from monitor.result import Alert
 from monitor.state_migrations import CHAIN, MIGRATIONS
 from monitor.statistics.reference_error import ReferenceError
+from monitor.versions import FIRST_NOTE, Version, add_versions, read_versions
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +43,14 @@ MEMORY = "SELECT * FROM monitor_memory WHERE loop = :loop"
 DAYS = "SELECT day, cells FROM series_day WHERE loop = :loop AND day >= :first ORDER BY day"
 SAVE_MEMORY = """
     INSERT INTO monitor_memory
-        (loop, format, settings, baseline, series, errors, arms, fixed, told, first_day, closed, last_seq)
+        (loop, format, settings, baseline, series, errors, arms, fixed, told, first_day, closed, last_seq,
+         first_baseline, first_errors)
     VALUES
-        (:loop, :format, :settings, :baseline, :series, :errors, :arms, :fixed, :told, :first_day, :closed, :last_seq)
+        (:loop, :format, :settings, :baseline, :series, :errors, :arms, :fixed, :told, :first_day, :closed, :last_seq,
+         :first_baseline, :first_errors)
     ON CONFLICT (loop) DO UPDATE SET format = :format, settings = :settings, baseline = :baseline, series = :series,
         errors = :errors, arms = :arms, fixed = :fixed, told = :told, first_day = :first_day, closed = :closed,
-        last_seq = :last_seq
+        last_seq = :last_seq, first_baseline = :first_baseline, first_errors = :first_errors
 """
 SAVE_DAY = """
     INSERT INTO series_day (loop, day, cells) VALUES (:loop, :day, :cells)
@@ -84,6 +87,7 @@ class MonitorState:
                 episodes={key_of(s.episode): s.episode for s in stored if s.episode.state in OPEN and not is_count(s)},
                 resets=_resets(stored),
                 closed=row["closed"],
+                versions=read_versions(connection, loop),
             )
             if row["format"] != FORMAT:
                 log.warning(FOREIGN, loop, row["format"], FORMAT)
@@ -102,6 +106,8 @@ class MonitorState:
             episodes=told_before.episodes,
             resets=told_before.resets,
             closed=told_before.closed,
+            versions=told_before.versions,
+            first=_first(row["first_baseline"], row["first_errors"]),
         )
 
     def save(
@@ -146,6 +152,42 @@ class MonitorState:
             add_transition(connection, number, "resolved", "", now)
         return found
 
+    def versions(self, loop: str) -> list[Version]:
+        """Every baseline that was decided for the loop, the first one in front; none while nobody decided anything."""
+        with self.engine.connect() as connection:
+            return read_versions(connection, loop)
+
+    def rebaseline(self, loop: str, window: Window, note: str, now: dt.datetime) -> tuple[Version, int]:
+        """Record a decision: another baseline from the first day not decided yet on, and how many alerts that ended.
+
+        The evidence of every slice starts anew on that day. The guard's goes on, and its alert stays open: it compares
+        with the first baseline, which is put on record now if this is the first decision. Incidents are none of it.
+        The loop was looked at before, by this release.
+        """
+        with writing(self.engine) as connection:
+            row = connection.execute(text(MEMORY), {"loop": loop}).mappings().one()
+            versions = read_versions(connection, loop)
+            first = baseline_from_json(row["baseline"]).window
+            known = versions or [Version(0, first, row["first_day"], FIRST_NOTE, now)]
+            made = Version(known[-1].number + 1, window, row["closed"], note, now)
+            add_versions(connection, loop, [made] if versions else [*known, made])
+            ended = [
+                s
+                for s in read_episodes(connection, loop)
+                if s.episode.state in OPEN and not is_count(s) and not is_guard(s.episode)
+            ]
+            for stored in ended:
+                given = {"loop": loop, "slice_name": stored.episode.slice_name, "day": made.day}
+                connection.execute(text(RESOLVE), {**given, "decision": "rebaseline", "note": note})
+                add_transition(connection, stored.id, "resolved", "", now)
+        return made, len(ended)
+
+
+def _first(baseline: str | None, errors: str | None) -> First | None:
+    if baseline is None or errors is None:
+        return None
+    return First(baseline_from_json(baseline), msgspec.json.decode(errors, type=dict[str, ReferenceError]))
+
 
 def _resets(stored: list[StoredEpisode]) -> dict[str, list[int]]:
     resets: dict[str, list[int]] = {}
@@ -180,6 +222,8 @@ def _save_memory(connection: Connection, loop: str, memory: Memory) -> None:
         "first_day": memory.book.first_day,
         "closed": memory.closed,
         "last_seq": memory.last_seq,
+        "first_baseline": memory.first and memory.first.baseline.to_json(),
+        "first_errors": memory.first and plain_text(memory.first.errors),
     }
     connection.execute(text(SAVE_MEMORY), row)
 

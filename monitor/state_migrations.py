@@ -86,4 +86,24 @@ def _number_the_format(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE monitor_memory ADD COLUMN format INTEGER NOT NULL DEFAULT 1"))
 
 
-MIGRATIONS = (_create_tables, _number_the_format)
+def _record_baselines(connection: Connection) -> None:
+    """Decisions for another baseline; what the guard compares with is kept beside the memory."""
+    metadata = MetaData()
+    Table(
+        "baseline_version",
+        metadata,
+        Column("loop", String, primary_key=True),
+        Column("number", Integer, primary_key=True, autoincrement=False),
+        Column("checkpoint", String),
+        Column("start_us", BigInteger, nullable=False),
+        Column("end_us", BigInteger, nullable=False),
+        Column("day", Integer, nullable=False),
+        Column("note", String, nullable=False),
+        Column("decided_us", BigInteger, nullable=False),
+    )
+    metadata.create_all(connection, checkfirst=False)
+    for name in ("first_baseline", "first_errors"):
+        connection.execute(text(f"ALTER TABLE monitor_memory ADD COLUMN {name} VARCHAR"))
+
+
+MIGRATIONS = (_create_tables, _number_the_format, _record_baselines)

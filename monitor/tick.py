@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Engine, text
 
 from consumers.store import EventStore
-from monitor.alerts import OPEN, SEVERITIES, Episode, EpisodeKey, transition
-from monitor.baseline import ReferenceMissing, Window, find_window, fit_baseline
+from monitor.alerts import OPEN, SEVERITIES, Episode, EpisodeKey, is_guard, transition
+from monitor.baseline import ReferenceMissing, Window
 from monitor.book import SeriesBook
 from monitor.changes import changed_since, latest_seq
 from monitor.check import REGISTRY, Check, Verdict, load_checks
@@ -31,8 +31,12 @@ from monitor.curve_alerts import KEY as CURVE
 from monitor.curve_alerts import RULE, crosses, explain_curve
 from monitor.evidence import Path, family_weights, walk
 from monitor.explain import Case, explain, material_harm
-from monitor.items import DAY_US, Items, day_of, load_items, revision_of
-from monitor.memory import Kept, Memory
+from monitor.guard import NAME as GUARD
+from monitor.guard import THRESHOLDS as GUARD_THRESHOLDS
+from monitor.guard import against_first, guard_path, spoken_for, with_guard
+from monitor.items import DAY_US, Items, day_of, load_items
+from monitor.memory import First, Kept, Memory
+from monitor.reference import freeze
 from monitor.result import Alert, Report
 from monitor.runner import census, run_checks
 from monitor.settings import Settings
@@ -42,12 +46,7 @@ from monitor.statistics.reference_error import MIX_DAYS
 
 ARM_DAYS = 3  # two checkpoints serve at once when they share at least so many days
 ARM_SHARE = 0.1
-# Names are put in order here and not by the databases, whose collations differ.
-FIRST_CHECKPOINT = """
-    SELECT position, time_us, checkpoint FROM checkpoint
-    WHERE checkpoint IN (SELECT checkpoint FROM response WHERE environment = 'production')
-"""
-FIRST_SERVED = """
+SERVED = """
     SELECT checkpoint FROM response WHERE environment = 'production'
       AND time_us = (SELECT MIN(time_us) FROM response WHERE environment = 'production')
 """
@@ -79,22 +78,24 @@ def look(
     settings, another baseline or another release; what it told stays told, what was resolved stays resolved, days it
     decided are not told again.
     """
-    newest = latest_seq(store.engine)
-    items = load_items(store.engine, settings, as_of)
+    newest, kept = latest_seq(store.engine), kept or Kept()
+    decided = [version.window for version in kept.versions]
     try:
-        window = find_window(items.frame, settings, _first_checkpoint(store.engine), as_of)
-        ruler = revision_of(store.engine, settings, as_of, window.checkpoint, window.start_us, window.end_us)
-        if ruler not in (None, items.revision):
-            items = load_items(store.engine, settings, as_of, revision=ruler)  # the reference's ruler, not the newest
-        baseline = fit_baseline(items.frame, window, settings, items.revision)
+        items, baseline = freeze(store.engine, settings, as_of, decided[-1] if decided else None)
+        seen, oldest = freeze(store.engine, settings, as_of, decided[0], items) if decided else (items, baseline)
     except ReferenceMissing as missing:
         return Look(blank_report(store, settings, as_of, str(missing)), None, None)
     memory = Memory(
-        baseline, SeriesBook(_first_day(items, window, as_of)), arms=_arms(store.engine, window, settings, as_of)
+        baseline,
+        SeriesBook(_first_day(seen, oldest.window, as_of)),
+        arms=_arms(store.engine, baseline.window, settings, as_of),
+        first=First(oldest) if decided else None,
+        episodes=dict(kept.episodes),
+        resets=kept.resets,
+        told=kept.told,
+        closed=kept.closed,
+        versions=kept.versions,
     )
-    if kept is not None:
-        memory.episodes, memory.resets = dict(kept.episodes), kept.resets
-        memory.told, memory.closed = kept.told, kept.closed
     snapshot = Snapshot(as_of, settings, items, baseline, store.engine, memory.arms, memory.errors)
     measure(snapshot, memory, memory.book.first_day, load_checks().values())
     case = follow(snapshot, memory, replayed)
@@ -110,8 +111,7 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
     """
     newest = latest_seq(store.engine)
     since = changed_since(store.engine, settings, memory.last_seq, memory.closed, day_of(as_of))
-    window = memory.baseline.window
-    if not window.ended or (since is not None and _moved(store.engine, settings, as_of, memory, since)):
+    if not _stands(memory) or (since is not None and _moved(store.engine, settings, as_of, memory, since)):
         return look(store, settings, as_of, kept=memory)
     if any(finding.verdict is Verdict.ERROR for finding in memory.fixed):
         since = memory.book.first_day  # a check broke: its series lack the days since then
@@ -125,7 +125,7 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
     before = dict(memory.episodes)
     case = follow(snapshot, memory, replayed=False)
     for path in case.paths.values():
-        _supersede(path, memory, case.thresholds)
+        _supersede(path, memory, _thresholds(path, case))
     _supersede_curve(case, memory)
     if since is not None or before != memory.episodes:
         memory.told = _told(case, memory)
@@ -133,10 +133,17 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
     return Look(conclude(store, case, memory, complete=False), memory, start if day_of(as_of) > start else None)
 
 
-def _moved(engine: Engine, settings: Settings, as_of: dt.datetime, memory: Memory, since: int) -> bool:
-    """Whether what is frozen has to be made anew: the reference itself changed, or traffic was split."""
+def _stands(memory: Memory) -> bool:
+    """Whether the baseline is frozen for good, and nobody decided for another one since."""
     window = memory.baseline.window
-    return since * DAY_US <= window.end_us or _arms(engine, window, settings, as_of) != memory.arms
+    return window.ended and all(version.window == window for version in memory.versions[-1:])
+
+
+def _moved(engine: Engine, settings: Settings, as_of: dt.datetime, memory: Memory, since: int) -> bool:
+    """Whether what is frozen has to be made anew: a reference itself changed, or traffic was split."""
+    window = memory.baseline.window
+    ends = max([window.end_us, *(version.window.end_us for version in memory.versions[:1])])
+    return since * DAY_US <= ends or _arms(engine, window, settings, as_of) != memory.arms
 
 
 def measure(snapshot: Snapshot, memory: Memory, since: int, checks: Iterable[Check]) -> None:
@@ -145,7 +152,7 @@ def measure(snapshot: Snapshot, memory: Memory, since: int, checks: Iterable[Che
     Series of checks that are not run get days on which nothing happened; their findings that are not sums stay.
     """
     checks = list(checks)
-    measured = run_checks(checks, snapshot)
+    measured = with_guard(run_checks(checks, snapshot), snapshot, memory.first)
     broken = {finding.check for finding in measured.errors}
     memory.book.write(measured.measurements, material_harm(snapshot), since, day_of(snapshot.as_of), broken)
     ran = {item.name for item in checks}
@@ -161,23 +168,29 @@ def _intake_checks() -> list[Check]:
 
 def follow(snapshot: Snapshot, memory: Memory, replayed: bool) -> Case:
     """Steps 5 and 6: walk the detector over the book and carry each slice's episodes over the days not decided yet."""
-    thresholds = snapshot.settings.alerts.days()
-    weights = family_weights(memory.book, memory.baseline.traffic, arm_traffic(memory.arms))
-    paths = {path.slice: path for path in walk(memory.book, weights, memory.resets, replayed)}
-    training = training_of(snapshot.engine)
-    case = Case(snapshot, memory.book, paths, weights, thresholds, memory.resets, training)
+    alerts, book = snapshot.settings.alerts, memory.book
+    weights = family_weights(book, memory.baseline.traffic, arm_traffic(memory.arms), alerts.risk)
+    resets = memory.resets_of({key.slice for key in book.keys if key.slice != GUARD})
+    paths = {path.slice: path for path in walk(book, weights, resets, replayed)}
+    guard = guard_path(book)
+    case = Case(
+        snapshot, book, {**paths, GUARD: guard} if guard else paths, weights, alerts.days(), resets,
+        training_of(snapshot.engine), memory.first,
+    )  # fmt: skip
     close = day_of(snapshot.as_of)
-    for path in paths.values():
-        _follow(path, memory, _capped(path, thresholds), close)
+    for path in case.paths.values():
+        _follow(path, memory, _thresholds(path, case), close)
     _follow_curve(case, memory, close)
     memory.closed = close
     return case
 
 
-def _capped(path: Path, thresholds: Mapping[str, float]) -> dict[str, float]:
-    """The thresholds up to the severest that any check of the path may raise."""
+def _thresholds(path: Path, case: Case) -> Mapping[str, float]:
+    """The thresholds up to the severest that any check of the path may raise; the guard has one of its own."""
+    if path.slice == GUARD:
+        return GUARD_THRESHOLDS
     most = max(SEVERITIES.index(REGISTRY[key.check].severity) for key in path.members)
-    return {name: days for name, days in thresholds.items() if SEVERITIES.index(name) <= most}
+    return {name: days for name, days in case.thresholds.items() if SEVERITIES.index(name) <= most}
 
 
 def _follow(path: Path, memory: Memory, thresholds: Mapping[str, float], close: int) -> None:
@@ -185,10 +198,13 @@ def _follow(path: Path, memory: Memory, thresholds: Mapping[str, float], close: 
 
     A ticket goes to the check that leads; a warning or page never to the association check, which cannot raise it.
     """
+    decided = {*memory.resets.get("", ())} - {*memory.rebaselined} | {*memory.resets.get(GUARD, ())}
     for day in range(max(memory.closed, memory.book.first_day), close):
         index = day - memory.book.first_day
         level = path.level(index, thresholds)
         if level is None:
+            continue
+        if path.slice == GUARD and spoken_for(path, day, memory.book.first_day, memory.episodes, decided):
             continue
         leader = path.leader(index, level[0])
         others = [key for key in memory.episodes if _carries(path, key) and key.check != leader.check]
@@ -239,7 +255,11 @@ def _told(case: Case, memory: Memory) -> list[Alert]:
 
 def explained(case: Case, episode: Episode) -> list[Alert]:
     """What a page says of an episode that its series, or the curve, still carry."""
-    return explain_curve(case, episode) if episode.check == CURVE.check else explain(case, episode)
+    if episode.check == CURVE.check:
+        return explain_curve(case, episode)
+    if is_guard(episode):
+        case = replace(case, snapshot=against_first(case.snapshot, case.first), earlier={})
+    return explain(case, episode)
 
 
 def _of_episodes(alerts: Iterable[Alert], episodes: Container[EpisodeKey]) -> list[Alert]:
@@ -250,14 +270,6 @@ def _of_episodes(alerts: Iterable[Alert], episodes: Container[EpisodeKey]) -> li
 def _carries(path: Path, key: EpisodeKey) -> bool:
     """Whether the path is that of the episode's slice and holds a series of its check."""
     return path.slice == key.slice and any(member.check == key.check for member in path.members)
-
-
-def _first_checkpoint(engine: Engine) -> str | None:
-    with engine.connect() as connection:
-        named = connection.execute(text(FIRST_CHECKPOINT)).all()
-        if named:
-            return str(min((position is None, position or 0.0, time_us, name) for position, time_us, name in named)[-1])
-        return min(connection.execute(text(FIRST_SERVED)).scalars(), default=None)
 
 
 def _first_day(items: Items, window: Window, as_of: dt.datetime) -> int:

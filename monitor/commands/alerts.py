@@ -31,7 +31,6 @@ class Decision(StrEnum):
 
     rollback = "rollback"
     retire = "retire"
-    rebaseline = "rebaseline"
     false_alert = "false-alert"
 
 

@@ -140,16 +140,17 @@ def fired(time: dt.datetime) -> str:
 
 
 def statistic(value: float, rule: str) -> str:
-    """The evidence in its own unit: a plain factor for a known start, else days.
+    """The evidence in its own unit: a plain factor for a known start and the guard, else days.
 
-    >>> statistic(5120.4, "restarting"), statistic(23.44, "known start"), statistic(float("inf"), "restarting")
+    >>> statistic(5120.4, "restarting"), statistic(23.44, "known start"), statistic(float("inf"), "guard")
     ('5,120 d', '23.4', 'beyond measure')
     """
     if value != value:
         return NO_DATA
+    factor = rule in ("known start", "guard")
     if value >= 1e9:
-        return "beyond measure" if value == float("inf") else f"{value:.0e}" + ("" if rule == "known start" else " d")
-    return f"{value:,.1f}" if rule == "known start" else f"{value:,.0f} d"
+        return "beyond measure" if value == float("inf") else f"{value:.0e}" + ("" if factor else " d")
+    return f"{value:,.1f}" if factor else f"{value:,.0f} d"
 
 
 def title_of(attribution: str) -> str:

@@ -50,7 +50,7 @@ def daily_log_sums(effects: Array, days: NDArray[np.int64], allowances: Array) -
     """Sum the log factors of each day: all the detector needs to know of the day.
 
     effects, days: shape (n,); allowances: shape (n,) or (1,), fixed before each day starts. Returns the distinct days,
-    ascending, and sums of shape (days, bets).
+    ascending, and sums of shape (days, bets). Raises ValueError as log_factors does.
 
     >>> days, sums = daily_log_sums(np.array([0.1, 0.1, -0.1]), np.array([5, 5, 7]), np.zeros(1))
     >>> days.tolist(), sums[:, 0].round(4).tolist()
@@ -83,6 +83,10 @@ def advance(state: DetectorState, log_sums: Array, log_mass: Array) -> DetectorS
 
     log_sums: shape (series, bets), 0 where a series had no effect that day.
     log_mass: shape (series,), log of the day's restart mass (the series' weight is in it).
+
+    >>> state = advance(DetectorState.start(2), np.full((2, BETS.size), 0.2), np.log([1.0, 0.5]))
+    >>> np.exp(mixture(state.restarting)).round(3).tolist()
+    [1.221, 0.611]
     """
     return DetectorState(
         restarting=np.logaddexp(state.restarting, log_mass[:, None]) + log_sums,
@@ -108,9 +112,26 @@ def known_start(log_sums: Array, weights: Array) -> Array:
 
     log_sums: shape (days, series, bets). weights: shape (series,). Returns the running log of weight * mixture, shape
     (days, series). The sum over series of the exponentials crosses 1/alpha with probability at most alpha (Ville 1939).
+
+    >>> np.exp(known_start(np.full((2, 1, BETS.size), 0.2), np.ones(1))).round(3).tolist()
+    [[1.221], [1.492]]
     """
     with np.errstate(divide="ignore"):
         result: Array = mixture(np.cumsum(log_sums, axis=0)) + np.log(weights)
+    return result
+
+
+def guard_masses(days: int) -> Array:
+    """Restart masses 1 / (d (d + 1)) of days d = 1, 2, ...: they sum to 1 over all time.
+
+    With them the statistic is an e-process that is never reset: it crosses 1/alpha with probability at most alpha, for
+    ever (Ville 1939), where one unit a day has only the bound T / A. A change on day d costs a factor of about d^2.
+
+    >>> guard_masses(3).round(3).tolist(), float(guard_masses(999).sum().round(3))
+    ([0.5, 0.167, 0.083], 0.999)
+    """
+    day = np.arange(1.0, days + 1)
+    result: Array = 1.0 / (day * (day + 1))
     return result
 
 

@@ -2,6 +2,7 @@
 
 Each series gets a share of the restart mass; all together at most 1 a day. With a common threshold A the expected
 number of false alerts in T days, over all series, under any dependence, is at most T / A (sum of their bounds).
+Source: Shin, Ramdas, Rinaldo 2022, arXiv:2203.03532 (the bound of one series).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,16 +11,28 @@ SCORE_WEIGHTS = {"A1": 0.35, "A2": 0.15, "A7": 0.10, "A3": 0.05}  # over all tra
 SLICE_WEIGHT = 0.15  # shared by cohorts and arms
 ESCAPE_WEIGHT = 0.05  # shared by the ways to escape being judged (A8)
 CURVE_WEIGHT = 0.01  # of the over-optimisation curve (A5); the rest, .14, is kept for judges and voice
+GUARD_SCORES = ("A1", "A2", "A7")  # the association alone warns of nothing, so it is no part of the guard
+GUARD_ALPHA = 0.05  # chance that the guard is ever wrong; beside the budget in days, not part of it
 
 
-def slice_weights(traffic: Mapping[str, float]) -> dict[str, float]:
-    """Mass a day of each slice, in proportion to its share of traffic; they sum to SLICE_WEIGHT.
+def slice_weights(traffic: Mapping[str, float], risk: Mapping[str, float]) -> dict[str, float]:
+    """Mass a day of each slice, in proportion to its share of traffic times its risk; they sum to SLICE_WEIGHT.
 
-    >>> {name: round(mass, 3) for name, mass in slice_weights({"tier=free": 0.8, "tier=paid": 0.2}).items()}
+    traffic: by slice, not negative. risk: positive multipliers of some slices; 1 for the others. No mass at all where
+    there is no traffic.
+
+    >>> traffic = {"tier=free": 0.8, "tier=paid": 0.2}
+    >>> {name: round(mass, 3) for name, mass in slice_weights(traffic, {}).items()}
     {'tier=free': 0.12, 'tier=paid': 0.03}
+    >>> {name: round(mass, 3) for name, mass in slice_weights(traffic, {"tier=paid": 4.0}).items()}
+    {'tier=free': 0.075, 'tier=paid': 0.075}
     """
-    total = sum(traffic.values())
-    return {name: SLICE_WEIGHT * share / total for name, share in traffic.items()} if total > 0 else {}
+    stakes = {name: share * risk.get(name, 1.0) for name, share in traffic.items()}
+    most = max(stakes.values(), default=0.0)
+    if not most > 0:
+        return {}
+    total = sum(stake / most for stake in stakes.values())  # of ratios: the sum of huge stakes would overflow
+    return {name: SLICE_WEIGHT * (stake / most) / total for name, stake in stakes.items()}
 
 
 def series_weight(series: str, mass: float | None = None) -> float:
@@ -32,6 +45,15 @@ def series_weight(series: str, mass: float | None = None) -> float:
     """
     own = SCORE_WEIGHTS.get(series, 0.0)
     return own if mass is None else own / sum(SCORE_WEIGHTS.values()) * mass
+
+
+def guard_weight(series: str) -> float:
+    """Share of the guard's level that a score over all traffic gets: in proportion to its mass in the family.
+
+    >>> [round(guard_weight(series), 3) for series in ("A1", "A2", "A7", "A3")]
+    [0.583, 0.25, 0.167, 0.0]
+    """
+    return SCORE_WEIGHTS[series] / sum(SCORE_WEIGHTS[name] for name in GUARD_SCORES) if series in GUARD_SCORES else 0.0
 
 
 def arm_traffic(arms: Sequence[str]) -> dict[str, float]:
