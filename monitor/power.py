@@ -2,7 +2,8 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,12 +56,12 @@ class Delay:
 
 @dataclass(frozen=True)
 class SmallestDrop:
-    """The smallest drop that each severity is expected to tell within so many days; None where none is."""
+    """The smallest drop whose warning is expected within so many days; None where none is."""
 
     labels_a_day: float
     story: str
     within_days: int
-    drop: Mapping[str, float | None]
+    drop: float | None
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,18 @@ class Power:
     gate: Sequence[GateSize]
     assumed: Sequence[str]
 
+    @property
+    def more(self) -> ReferenceSize | None:
+        """What 1,000 more reference units would concede."""
+        wanted = self.loop.reference + MORE_REFERENCE
+        return next((row for row in self.reference if row.units == wanted), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values; of the loop what can be read, not the units behind it."""
+        told = asdict(replace(self, loop=replace(self.loop, stakes=())))
+        del told["loop"]["stakes"]
+        return told
+
 
 def power(loop: Loop, slices: Mapping[str, Loop], assumed: Sequence[str] = ()) -> Power:
     """Every table for a loop; slices: by name, each as a loop of its own."""
@@ -161,7 +174,7 @@ def _smallest(loop: Loop) -> Iterator[SmallestDrop]:
     for story, gain in STORIES.items():
         for times in LABELS:
             for within in WITHIN_DAYS:
-                drop = {severity: loop.smallest_drop(severity, within, gain, times) for severity in loop.thresholds}
+                drop = loop.smallest_drop(HEADLINE, within, gain, times)
                 yield SmallestDrop(times * loop.labels_a_day, story, within, drop)
 
 

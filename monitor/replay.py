@@ -2,7 +2,8 @@
 
 import datetime as dt
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,16 +32,24 @@ def replay(
     read: told the bytes read from the files. stage: told in words what begins. The files are not changed and nothing
     stays behind. Raises SourceError for a file that cannot be read.
     """
+    with ingested(paths, settings, read) as (store, result):
+        if stage:
+            stage("looking at every day")
+        report = look(store, settings, after_last_event(store), replayed=True).report
+        return replace(report, events=_counted(report.events, result))
+
+
+@contextmanager
+def ingested(
+    paths: Sequence[str], settings: Settings, read: Callable[[int], None] | None = None
+) -> Iterator[tuple[EventStore, IngestResult]]:
+    """A store of its own that holds these files and is gone after the block. Raises SourceError."""
     with (
         tempfile.TemporaryDirectory(prefix="reward-drift-") as folder,
         EventStore.open(Path(folder) / "store") as store,
     ):
         source = JsonlSource(paths, limit=settings.limits.event_bytes, progress=read)
-        result = ingest(source, store, event_bytes=settings.limits.event_bytes)
-        if stage:
-            stage("looking at every day")
-        report = look(store, settings, after_last_event(store), replayed=True).report
-        return replace(report, events=_counted(report.events, result))
+        yield store, ingest(source, store, event_bytes=settings.limits.event_bytes)
 
 
 def after_last_event(store: EventStore) -> dt.datetime:

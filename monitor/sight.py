@@ -10,7 +10,7 @@ from monitor.statistics.expected_delay import Growth, expected_delay, growth
 
 Array = NDArray[np.float64]
 
-STEPS = 14  # of bisection: a drop to .01 point, labels to 1%
+STEPS = 11  # of bisection on a scale of ratios: a drop to .5%, labels to .7%
 MOST_TIMES, LEAST_TIMES = 1000.0, 0.001
 
 

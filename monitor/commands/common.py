@@ -77,9 +77,14 @@ def message_of(fault: Exception) -> str:
 
 def settings_of(path: Path) -> Settings:
     """The settings, or SettingsError with every problem; checks this release does not have are told, not refused."""
-    chosen, known = load_settings(path), load_checks()
+    return with_known_checks(load_settings(path), str(path))
+
+
+def with_known_checks(chosen: Settings, place: str) -> Settings:
+    """The settings as they are, or SettingsError for a setting that its check lacks. place: where they were given."""
+    known = load_checks()
     problems = [
-        f"{path}: checks.{name}.{key}: no such setting; known: {', '.join(known[name].defaults)}"
+        f"{place}: checks.{name}.{key}: no such setting; known: {', '.join(known[name].defaults)}"
         for name, changed in chosen.checks.items()
         if name in known
         for key in changed
@@ -88,7 +93,7 @@ def settings_of(path: Path) -> Settings:
     if problems:
         raise SettingsError("\n".join(problems))
     if absent := sorted({*chosen.checks, *chosen.gate.required} - set(known)):
-        say(f"{path}: this release has no check {', '.join(absent)}; it has {', '.join(known)}")
+        say(f"{place}: this release has no check {', '.join(absent)}; it has {', '.join(known)}")
     return chosen
 
 

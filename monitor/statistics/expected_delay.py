@@ -59,7 +59,8 @@ def growth(effects: Array, chances: Array, allowance: float, weight: float, unit
 def expected_delay(series: Sequence[Growth], thresholds: Sequence[float]) -> Array:
     """Expected days from a shift to the close of the day on which the summed statistic reaches each threshold.
 
-    thresholds: A, in days. At least one day; infinite where no evidence grows even on average, or not in 50 years.
+    thresholds: A, in days. At least one day; infinite where no bet's evidence grows (what crosses then, does so by
+    chance), or not in 50 years.
     Returns shape (thresholds,).
 
     >>> effects = np.array([-0.25, 0.75])
@@ -67,7 +68,7 @@ def expected_delay(series: Sequence[Growth], thresholds: Sequence[float]) -> Arr
     >>> expected_delay([after], [30.0, 365.0]).round(1).tolist(), expected_delay([before], [365.0]).tolist()
     ([4.8, 9.0], [inf])
     """
-    if not any((one.mean + one.variance / 2 > 0).any() for one in series):
+    if not any((one.mean > 0).any() for one in series):
         return np.full(len(thresholds), np.inf)
     total = np.sum([one.weight * _statistic(one) for one in series], axis=0)
     backed = min(_first(_companion(one), COMPANION_FLOOR) for one in series)
