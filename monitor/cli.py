@@ -31,6 +31,8 @@ class Commands(LazyGroup):
         "rejected": Entry("monitor.commands.rejected:app", "Events that were not accepted: list, show, replay."),
         "incidents": Entry("monitor.commands.stream:incidents", "Gaps in what was read, and floods: list, close."),
         "replay": Entry("monitor.commands.watch:replay", "What the monitor would have said of event files."),
+        "backtest": Entry("monitor.commands.plan:backtest", "What would have alerted on your own history."),
+        "power": Entry("monitor.commands.plan:power", "What drop can be seen with your labels, and by when."),
         "tick": Entry("monitor.commands.watch:tick", "Look at a store once, and send what is due."),
         "status": Entry("monitor.commands.watch:status", "Open alerts, freshness, what was rejected."),
         "alerts": Entry("monitor.commands.alerts:app", "List, show and resolve alerts."),
