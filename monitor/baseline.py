@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from monitor.audit import chances, evenly_asked
 from monitor.items import microseconds
 from monitor.settings import Settings
 from monitor.statistics.calibrate import Calibrator, Curve, fit_calibrator, mid_ranks, slope
@@ -63,8 +64,9 @@ class Baseline:
 
     cohorts: cohort label -> code; the codes index `mean_outcome`, `mean_reward` and `concordance`. Code -1 (a cohort
     the reference hardly knew) uses the pooled value, kept last. answering: by cohort, share of its items that have a
-    "reward", an "outcome", and "scored": a reward among those that a scorer tried. expects: m_g(r). gain and reverse:
-    slopes of outcome on reward and of reward on outcome within cohorts, in reference units.
+    "reward", an "outcome", and "scored": a reward among those that a scorer tried; of an audit, of those asked. asked:
+    the least chance with which an audit asked. expects: m_g(r). gain and reverse: slopes of outcome on reward and of
+    reward on outcome within cohorts, in reference units.
     """
 
     window: Window
@@ -81,6 +83,7 @@ class Baseline:
     mean_outcome: Array
     mean_reward: Array
     answering: Mapping[str, Array]
+    asked: float
     split: float  # an outcome above it is a success when pairs are formed
     gain: float
     reverse: float
@@ -181,6 +184,7 @@ def fit_baseline(frame: pd.DataFrame, window: Window, settings: Settings, revisi
         mean_outcome=np.zeros(0),
         mean_reward=np.zeros(0),
         answering={},
+        asked=1.0,
         split=0.0,
         gain=0.0,
         reverse=0.0,
@@ -189,18 +193,21 @@ def fit_baseline(frame: pd.DataFrame, window: Window, settings: Settings, revisi
     rewards, codes = draft.mapped(raw, settings.reward.range), draft.codes(labels)
     outcomes = items["outcome"].to_numpy(float)
     both = labelled & ~np.isnan(rewards)
+    sample = labelled & evenly_asked(items, np.full(len(items), "reference"))
+    even, returned = np.where(sample, outcomes, np.nan), both & sample
     traffic, small = _traffic(items[labelled], settings.cohorts)
     fitted = {
         "traffic": traffic,
         "small": small,
         "expects": fit_calibrator(rewards[both], outcomes[both], codes[both]) if both.any() else None,
-        "mean_outcome": _cohort_means(outcomes, codes, len(cohorts)),
+        "mean_outcome": _cohort_means(even, codes, len(cohorts)),
         "mean_reward": _cohort_means(rewards, codes, len(cohorts)),
         "answering": _answering(items, codes, len(cohorts)),
-        "split": float(np.nanmean(outcomes)),
+        "asked": float(chances(items).min()),
+        "split": float(np.nanmean(even)),
         "gain": slope(rewards[both], outcomes[both], codes[both]) if both.any() else 0.0,
-        "reverse": slope(outcomes[both], rewards[both], codes[both]) if both.any() else 0.0,
-        "overdispersion": _overdispersion(outcomes[labelled], items["day"].to_numpy()[labelled]),
+        "reverse": slope(outcomes[returned], rewards[returned], codes[returned]) if returned.any() else 0.0,
+        "overdispersion": _overdispersion(even[sample], items["day"].to_numpy()[sample]),
     }
     frozen = Baseline(**{**draft.__dict__, **fitted})
     return Baseline(**{**frozen.__dict__, "version": _version(frozen, settings)})
@@ -241,11 +248,14 @@ def _cohort_means(values: Array, codes: Codes, cohorts: int) -> Array:
 
 
 def _answering(items: pd.DataFrame, codes: Codes, cohorts: int) -> dict[str, Array]:
-    """Share of each cohort's items that have a reward, an outcome, a reward where a scorer tried."""
+    """Share of each cohort's items that have a reward, an outcome, a reward where a scorer tried.
+
+    Each outcome of an audit stands for the items among which it was drawn.
+    """
     rewarded, labelled = (items[kind].notna().to_numpy(float) for kind in ("reward", "outcome"))
     scored = np.where((rewarded > 0) | items["unscoreable"].to_numpy(bool), rewarded, np.nan)
-    shares = {"reward": rewarded, "outcome": labelled, "scored": scored}
-    return {name: _cohort_means(values, codes, cohorts) for name, values in shares.items()}
+    shares = {"reward": rewarded, "outcome": labelled / chances(items), "scored": scored}
+    return {name: np.minimum(_cohort_means(values, codes, cohorts), 1.0) for name, values in shares.items()}
 
 
 def _traffic(items: pd.DataFrame, keys: tuple[str, ...]) -> tuple[dict[str, dict[str, float]], dict[str, int]]:

@@ -21,6 +21,8 @@ from monitor.guard import NAME as GUARD
 from monitor.intake import CHECK, alert_of, gap_notes
 from monitor.items import EPOCH, date_of, day_of
 from monitor.memory import Memory
+from monitor.noise_words import CHECK as NOISE_CHECK
+from monitor.noise_words import noise_finding
 from monitor.result import Alert, EventCounts, EvidencePath, FeedbackSplit, Reference, Report
 from monitor.runner import PRODUCTION_USES, judged
 from monitor.settings import Settings
@@ -120,6 +122,8 @@ def _finding(case: Case, memory: Memory, key: SeriesKey) -> Finding:
     info, sequential = memory.book.info[key], key in case.weights
     since = None if "checkpoint" in info.slice and not sequential else day_of(case.snapshot.as_of) - FINDING_DAYS
     n, total, squares = memory.book.sums(key, since)
+    if key.check == NOISE_CHECK:
+        return noise_finding(info, n, round(total), FINDING_DAYS)
     verdict, effect = judged(n, total, squares, info.tolerance)
     if sequential and verdict is Verdict.FAIL:
         verdict = Verdict.INCONCLUSIVE  # an interval alone is not the detector's evidence

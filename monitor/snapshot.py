@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
 from consumers.incidents import Incident, read_incidents
+from monitor.audit import chances, evenly_asked, share_asked
 from monitor.baseline import COHORT_UNITS, Baseline, cohort_labels, cohort_values
 from monitor.check import Measurement, Slice
 from monitor.escapes import Kind, answered, asks_everybody
@@ -42,14 +43,16 @@ SOURCES = "SELECT source FROM source_position"
 class Part:
     """The items of one slice: all production traffic, one cohort, or one of several arms serving at once.
 
-    Arrays of shape (items,): reward and outcome in 0..1 (NaN unknown), expected = m_g(reward), mean_outcome and
-    mean_reward of the item's cohort, unit (a hash of an answer's id: the same in every snapshot, and after its user was
-    erased), user and cohort codes, cell (the fitted value behind `expected`), day of maturity, role.
+    Arrays of shape (items,): reward and outcome in 0..1 (NaN unknown; of an audit, those of a sample with equal
+    chances), told (every outcome, however it was sampled), expected = m_g(reward), mean_outcome and mean_reward of the
+    item's cohort, unit (a hash of an answer's id: the same in every snapshot, and after its user was erased), user and
+    cohort codes, cell (the fitted value behind `expected`), day of maturity, role.
     """
 
     slice: Slice
     reward: Array
     outcome: Array
+    told: Array
     expected: Array
     mean_outcome: Array
     mean_reward: Array
@@ -62,6 +65,10 @@ class Part:
     known_errors: dict[str, ReferenceError]
     split: float
     leans: Mapping[int, float]
+
+    def as_told(self) -> "Part":
+        """The same slice with every outcome: for effects that compare outcomes of equal reward and cohort."""
+        return replace(self, outcome=self.told)
 
     def measure(
         self, series: str, effects: Array, cells: Codes, tolerance: float, leans: Mapping[int, float] | None = None
@@ -192,7 +199,8 @@ class Snapshot:
                 yield self._part({key: value}, places.get(value, NOWHERE), columns)
         checkpoints = self.items.frame["checkpoint"].to_numpy()
         for arm in self.arms:
-            yield self._part({"checkpoint": arm}, (checkpoints == arm) | (columns["role"] == "reference"), columns)
+            beside = np.isin(columns["role"], ("reference", "holdback"))
+            yield self._part({"checkpoint": arm}, (checkpoints == arm) | beside, columns)
 
     def by_checkpoint(self) -> Iterator[tuple[str, Part]]:
         """All monitored traffic by checkpoint, each beside the reference, in the order in which they began."""
@@ -204,26 +212,48 @@ class Snapshot:
             yield str(name), self._part({}, np.concatenate([reference, mine]), columns)
 
     def responding(self, kind: Kind) -> Part:
-        """All traffic, with whether an item has a reward (an outcome) in the place of its outcome; NaN: never asked."""
+        """All traffic, with whether an item has a reward (an outcome) in the place of its outcome; NaN: never asked.
+
+        Where an audit asks a known share, an answer counts as that share of one, whatever its own chance was.
+        """
         columns, frame = self._columns, self.items.frame
         came = np.where(self._absence_counts(kind), np.nan, frame[kind].notna().to_numpy(float))
-        whole = self._part({"stream": kind}, np.ones(len(frame), bool), columns)
-        return replace(whole, outcome=came, mean_outcome=self.baseline.answering[kind][columns["cohort"]])
+        return self._answers(kind, "stream", came, self.baseline.answering[kind][columns["cohort"]])
 
     def escaping(self, kind: Kind) -> tuple[Part, bool]:
         """All traffic, with whether an item asked for a reward (an outcome) gave one in the place of its outcome.
 
-        NaN: not asked. Also whether the reference tells how many would have escaped anyway: if only a sample was asked,
-        none knows of whom, and only a holdback can tell.
+        NaN: not asked; where an audit asks a known share, as in `responding`. Also whether the reference tells how many
+        would have escaped anyway: if only a sample was asked, none knows of whom, and only a holdback can tell.
         """
         columns, frame, known = self._columns, self.items.frame, self.baseline.answering
         scored = kind == "reward" and self.settings.reward.scorer is not None
         everybody = asks_everybody(known[kind])
         came = np.where(self._absence_counts(kind), np.nan, answered(frame, kind, everybody or not scored))
         before = known["scored" if scored and not everybody else kind]
-        whole = self._part({"escapes": kind}, np.ones(len(frame), bool), columns)
-        part = replace(whole, outcome=came, mean_outcome=before[columns["cohort"]])
-        return part, everybody or scored
+        return self._answers(kind, "escapes", came, before[columns["cohort"]]), everybody or scored
+
+    def told_twice(self) -> tuple[Array, Array, Codes]:
+        """Of each item whose outcome two sources told: the one that counts, the other's, the day of maturity."""
+        frame = self.items.frame[self.items.frame["second"].notna()]
+        last, other = (frame[name].to_numpy(float) for name in ("outcome", "second"))
+        return last, other, frame["day"].to_numpy(np.int64)
+
+    def asking(self, kind: Kind) -> float:
+        """Share of the newest items of which every answer counts: 1 unless an audit asks a known share of them."""
+        shares = self._shares_asked(kind)
+        return float(shares[-1]) if shares.size else 1.0
+
+    def _answers(self, kind: Kind, key: str, came: Array, before: Array) -> Part:
+        shares = self._shares_asked(kind)
+        whole = self._part({key: kind}, np.ones(shares.size, bool), self._columns)
+        counted = shares / chances(self.items.frame) if kind == "outcome" else shares
+        return replace(whole, outcome=came * counted, mean_outcome=before * shares)
+
+    def _shares_asked(self, kind: Kind) -> Array:
+        if kind == "reward":
+            return np.ones(len(self.items.frame))
+        return share_asked(self.items.frame, self._columns["role"], self.baseline.asked)
 
     def _absence_counts(self, kind: Kind) -> bool:
         """An outcome that is only sent when it happens is never missing."""
@@ -261,13 +291,15 @@ class Snapshot:
     def _columns(self) -> Mapping[str, Any]:
         frame, base = self.items.frame, self.baseline
         reward = base.mapped(frame["reward"].to_numpy(float), self.settings.reward.range)
+        role, told = base.window.roles(frame), frame["outcome"].to_numpy(float)
         cohort = base.codes(cohort_labels(frame, self.settings.cohorts))
         expected = base.expects.expected(reward, cohort) if base.expects else np.full(len(frame), np.nan)
         unit = _unit_codes(frame)
         user = pd.factorize(frame["user"].astype(object).where(frame["user"].notna(), frame["unit"]), sort=False)[0]
         return {
             "reward": reward,
-            "outcome": frame["outcome"].to_numpy(float),
+            "outcome": np.where(evenly_asked(frame, role), told, np.nan),
+            "told": told,
             "expected": expected,
             "mean_outcome": base.mean_outcome[cohort],
             "mean_reward": base.mean_reward[cohort],
@@ -276,7 +308,7 @@ class Snapshot:
             "cohort": cohort,
             "cell": base.expects.cells(reward, cohort) if base.expects else cohort,
             "day": frame["day"].to_numpy(np.int64),
-            "role": base.window.roles(frame),
+            "role": role,
         }
 
     def _part(self, of: Slice, mine: NDArray[np.bool_] | Codes, columns: Mapping[str, Any]) -> Part:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from monitor.audit import evenly_asked
 from monitor.baseline import cohort_values
 from monitor.check import Interval
 from monitor.items import date_of
@@ -14,9 +15,13 @@ MOST_COHORT_ROWS = 200
 
 
 def summaries(snapshot: Snapshot) -> list[CheckpointSummary]:
-    """One row a checkpoint and role over all traffic, then the same by cohort value, in the order of first service."""
+    """One row a checkpoint and role over all traffic, then the same by cohort value, in the order of first service.
+
+    Means of the outcome are those of all traffic, whatever share of it an audit asked.
+    """
     frame = snapshot.items.frame.copy()
     frame["role"] = snapshot.baseline.window.roles(frame)
+    frame["even"] = frame["outcome"].where(evenly_asked(frame, frame["role"].to_numpy(str)))
     frame["mapped"] = snapshot.baseline.mapped(frame["reward"].to_numpy(float), snapshot.settings.reward.range)
     frame = frame[frame["role"] != "before"]
     rows = _rows(frame, {})
@@ -30,14 +35,14 @@ def summaries(snapshot: Snapshot) -> list[CheckpointSummary]:
 def _rows(frame: pd.DataFrame, part: dict[str, str]) -> list[CheckpointSummary]:
     groups = sorted(frame.groupby(["checkpoint", "role"]), key=lambda group: int(group[1]["time_us"].min()))
     reference = frame[frame["role"] == "reference"]
-    base = {name: _level(reference, name) for name in ("mapped", "outcome")}
+    base = {name: _level(reference, name) for name in ("mapped", "even")}
     return [_row(items, part, str(name), str(role), base) for (name, role), items in groups]
 
 
 def _row(
     items: pd.DataFrame, part: dict[str, str], checkpoint: str, role: str, base: dict[str, Interval]
 ) -> CheckpointSummary:
-    reward, outcome = _level(items, "mapped"), _level(items, "outcome")
+    reward, outcome = _level(items, "mapped"), _level(items, "even")
     return CheckpointSummary(
         checkpoint=checkpoint,
         slice=part,
@@ -50,7 +55,7 @@ def _row(
         reward=reward,
         outcome=outcome,
         reward_change=_against(reward, base["mapped"]),
-        outcome_change=_against(outcome, base["outcome"]),
+        outcome_change=_against(outcome, base["even"]),
     )
 
 

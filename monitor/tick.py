@@ -21,6 +21,7 @@ from sqlalchemy import Engine, text
 
 from consumers.store import EventStore
 from monitor.alerts import OPEN, SEVERITIES, Episode, EpisodeKey, is_guard, transition
+from monitor.audit import LEAST_DAYS
 from monitor.baseline import ReferenceMissing, Window
 from monitor.book import SeriesBook
 from monitor.changes import changed_since, latest_seq
@@ -117,7 +118,7 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
         since = memory.book.first_day  # a check broke: its series lack the days since then
     news = since is not None
     start = memory.closed if since is None else min(since, memory.closed)
-    first = day_of(as_of) if since is None else start - MIX_DAYS
+    first = day_of(as_of) if since is None else start - MIX_DAYS - LEAST_DAYS
     items = load_items(store.engine, settings, as_of, first, memory.baseline.revision)
     snapshot = Snapshot(as_of, settings, items, memory.baseline, store.engine, memory.arms, memory.errors)
     measure(snapshot, memory, max(start, memory.book.first_day), load_checks().values() if news else _intake_checks())
@@ -171,7 +172,7 @@ def follow(snapshot: Snapshot, memory: Memory, replayed: bool) -> Case:
     alerts, book = snapshot.settings.alerts, memory.book
     weights = family_weights(book, memory.baseline.traffic, arm_traffic(memory.arms), alerts.risk)
     resets = memory.resets_of({key.slice for key in book.keys if key.slice != GUARD})
-    paths = {path.slice: path for path in walk(book, weights, resets, replayed)}
+    paths = {path.slice: path for path in walk(book, weights, resets, replayed, alerts.restart)}
     guard = guard_path(book)
     case = Case(
         snapshot, book, {**paths, GUARD: guard} if guard else paths, weights, alerts.days(), resets,

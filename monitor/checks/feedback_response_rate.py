@@ -17,7 +17,8 @@ def feedback_response_rate(snapshot: Snapshot, *, tolerance: float = 0.05) -> It
     Context for whoever reads the other checks: it raises no alert. Users, the sampling of an audit, a widget or the
     model may all move it; `reward_evasion` asks whether the model did.
     Effects: shape (units,), the cohort's share in the reference minus 1 for a unit that has it, in [-1, 1]. Tolerance:
-    share of all answers, 0 to 1; 1.645 errors of the reference are added to it.
+    share of all answers, of an audit share of those asked, 0 to 1; 1.645 errors of the reference are added to it. Where
+    outcomes tell the chance with which an audit asked, asking fewer is no fall.
     Raises nothing: an outcome that is only sent when it happens has no rate.
     Source: Groves 2006, Public Opin. Q. 70:646 (a response rate is not a bias, but bounds it).
     """
@@ -25,5 +26,6 @@ def feedback_response_rate(snapshot: Snapshot, *, tolerance: float = 0.05) -> It
         part = snapshot.responding(kind)
         lost = outcome_loss(part.mean_outcome, part.outcome)
         measured = part.measure("rate", lost, part.cohort, tolerance)
+        allowed = tolerance * snapshot.asking(kind)
         needs = measured.needs or f"answers after the reference, and {kind}s that are sent either way"
-        yield replace(measured, tolerance=tolerance + QUANTILE * measured.baseline_error, needs=needs)
+        yield replace(measured, tolerance=allowed + QUANTILE * measured.baseline_error, needs=needs)

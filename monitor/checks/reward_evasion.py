@@ -23,5 +23,5 @@ def reward_evasion(snapshot: Snapshot, *, tolerance: float = 0.02) -> Iterator[M
     for kind in KINDS:
         part, told_by_reference = snapshot.escaping(kind)
         needs = f"a holdback, or {kind}s of at least half of the reference; and {kind}s on each day"
-        measured = measure_beside_holdback(part, "A8", tolerance, without=told_by_reference)
+        measured = measure_beside_holdback(part, "A8", tolerance * snapshot.asking(kind), without=told_by_reference)
         yield replace(measured, needs=measured.needs or needs)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from monitor.beside_holdback import LEAST_HELD, beside_holdback, value_beyond_expected, value_for_reward
 from monitor.check import Measurement, check
 from monitor.snapshot import Snapshot
 from monitor.statistics import scores
@@ -15,13 +16,19 @@ def reward_outcome_decoupling(
 
     Effects: one a unit, mean over its items, in [-1, 1]; plus is a worse outcome than its reward promised (A1), than
     its cohort had (A2), than the gain of reward is worth (A7). `worth`: the outcome, in points, that a point of reward
-    must at least bring. Tolerance: share of outcome, 0 to 1. Raises nothing: no labelled unit means no effects.
+    must at least bring. With a holdback A2 is by group, of one held back and new ones, and so are A1 and A7 where it is
+    large: what both arms lose in common is no harm of a checkpoint. Of an audit A1 takes every outcome, which needs its
+    chances to depend on reward, cohort and the past alone; the others take an even sample.
+    Tolerance: share of outcome, 0 to 1. Raises nothing: no labelled unit means no effects.
     Source: Gao, Schulman, Hilton 2022, arXiv:2210.10760 (a proxy's gain stops meaning a gain).
     """
     for part in snapshot.parts():
-        residual = scores.calibration_residual(part.expected, part.outcome)
-        yield part.measure("A1", residual, part.cell, tolerance, part.leans)
-        yield part.measure("A2", scores.outcome_loss(part.mean_outcome, part.outcome), part.cohort, tolerance)
+        whole, loss = part.as_told(), scores.outcome_loss(part.mean_outcome, part.outcome)
+        residual = scores.calibration_residual(part.expected, part.told)
         unearned = scores.unearned_reward(part.reward, part.mean_reward, part.outcome, part.mean_outcome, worth)
-        yield part.measure("A7", unearned, part.cohort, tolerance)
+        a1 = whole.measure("A1", residual, part.cell, tolerance, part.leans)
+        yield beside_holdback(whole, a1, value_beyond_expected(whole, snapshot.baseline.expects), LEAST_HELD)
+        yield beside_holdback(part, part.measure("A2", loss, part.cohort, tolerance), part.outcome)
+        a7 = part.measure("A7", unearned, part.cohort, tolerance)
+        yield beside_holdback(part, a7, value_for_reward(part, worth), LEAST_HELD)
         yield part.measure("A4", scores.reward_gain(part.reward, part.mean_reward), part.cohort, tolerance)

@@ -52,6 +52,15 @@ def less_rated() -> list[Event]:
     ]
 
 
+def doubtful() -> list[Event]:
+    """Somebody else labels every outcome again, and says the opposite of every other one."""
+    outcomes = [one for one in loop_events(**WORLD) if "outcome" in one["type"]]
+    again = [{**one, "source": "/others", "data": dict(one["data"])} for one in outcomes]
+    for one in again:
+        one["data"]["value"] ^= even(one)
+    return [*loop_events(**WORLD), *again]
+
+
 def even(one: Event) -> bool:
     return int(one["data"]["response_id"].partition("-")[2]) % 2 == 0
 
@@ -61,6 +70,7 @@ PLANTED: dict[str, Callable[[], EventStore]] = {
     "feedback_response_rate": lambda: in_memory(less_rated()),
     "feedback_purpose_leak": lambda: in_memory([*loop_events(**WORLD), *leaked()]),
     "intake_gap": gapped,
+    "label_noise": lambda: in_memory(doubtful()),
     "over_optimisation": lambda: in_memory(peaked_events()),
     "reward_evasion": lambda: in_memory(less_rated()),
     "reward_outcome_association": lambda: in_memory(loop_events(**WORLD, slope=-0.4)),
