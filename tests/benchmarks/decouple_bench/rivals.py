@@ -5,16 +5,19 @@ All start knowing the 60 reference days. Where a detector is two-sided, only ale
 
 import importlib.util
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 from scipy.signal import lfilter
 
 from tests.benchmarks.decouple_bench.scenarios import DAYS, REFERENCE_DAYS, Array, Streams
 
-RIVER = importlib.util.find_spec("river") is not None
-RAW_SLACK, SCORE_SLACK = 0.02, 0.025  # of CUSUM: about half of the shift it is made for
+RIVER, MAPIE = (importlib.util.find_spec(name) is not None for name in ("river", "mapie"))
+RAW_SLACK = 0.02  # of CUSUM: about half of the shift it is made for
+SCORE_SLACKS = {"CUSUM, A1": 0.025, "CUSUM, A1, made for 3 points": 0.015, "CUSUM, A1, made for 8 points": 0.04}
 PH_DELTA, PH_MEMORY, PH_LEAST = 0.005, 0.9999, 30  # river's defaults
 ADWIN_LEVELS = (0.1, 0.02, 0.01, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 3e-5)  # delta; 0.002 is its default
+MAPIE_LEVEL = 0.05  # chance that it is ever wrong; its default
 KSWIN_WINDOW, KSWIN_RECENT = 60, 14  # days of means
 
 
@@ -27,10 +30,12 @@ def watch(streams: Streams, residual: Array, few: int) -> dict[str, Array]:
     failed = np.where(streams.seen, 1 - streams.outcome, 0.0)
     expected = _mean(failed, streams.seen & ~later)
     raw = np.where(streams.seen & later, failed - expected[:, None] - RAW_SLACK, 0.0)
-    score = np.where(streams.seen & later, residual - SCORE_SLACK, 0.0)
     paths = {
         "CUSUM, raw outcome": by_day(cusum(raw), streams),
-        "CUSUM, A1": by_day(cusum(score), streams),
+        **{
+            name: by_day(cusum(np.where(streams.seen & later, residual - slack, 0.0)), streams)
+            for name, slack in SCORE_SLACKS.items()
+        },
         "Page-Hinkley, raw outcome": by_day(page_hinkley(failed, streams.seen), streams),
         "Page-Hinkley, A1": by_day(page_hinkley(residual, streams.seen), streams),
         "7-day z, raw outcome": window_z(failed, streams, 7),
@@ -40,6 +45,9 @@ def watch(streams: Streams, residual: Array, few: int) -> dict[str, Array]:
     if RIVER:
         paths["ADWIN, raw outcome"] = adwin_paths(failed, streams, few)
         paths["KSWIN, daily means"] = _filled(streams, few, lambda run: _kswin(_daily(failed, streams)[run]))
+    if MAPIE:
+        for name, losses in (("raw outcome", failed), ("A1", (residual + 1) / 2)):
+            paths[f"MAPIE risk monitoring, {name}"] = _filled(streams, few, partial(_mapie, losses, streams))
     return paths
 
 
@@ -127,6 +135,31 @@ def _kswin(means: Array) -> Array:
         if day >= REFERENCE_DAYS and worse:
             path[day] = -np.log(max(window.p_value, 1e-300))
     return path[REFERENCE_DAYS:]
+
+
+def _mapie(losses: Array, streams: Streams, run: int) -> Array:
+    mine = streams.seen[run]
+    return mapie_path(losses[run, mine], streams.day[run, mine])
+
+
+def mapie_path(losses: Array, day: np.ndarray) -> Array:
+    """By monitored day, how far the lower bound of the mean loss since the start is above the reference's upper bound.
+
+    losses: in [0, 1], of items in order of time. As MAPIE's RiskMonitoring with its test level of .05 and no tolerance
+    yet, by its own bounds, but looked at once a day: it solves for its bound anew for every item.
+    """
+    from mapie.exchangeability_testing.bounds import GammaExponentialMixtureBound, hoeffding_bound
+
+    half = MAPIE_LEVEL / 2
+    highest = hoeffding_bound(losses[day < REFERENCE_DAYS], half, bound_side="upper")
+    later = losses[day >= REFERENCE_DAYS]
+    n = np.arange(1, later.size + 1)
+    mean = np.cumsum(later) / n
+    spread = np.cumsum((later - np.concatenate([[0.5], mean[:-1]])) ** 2)
+    last = np.searchsorted(day[day >= REFERENCE_DAYS], np.arange(REFERENCE_DAYS, DAYS), side="right") - 1
+    mixture = GammaExponentialMixtureBound(v_opt=1, c=1, alpha_opt=half / 2)
+    reach = np.array([mixture(v=float(v), alpha=half / 2) for v in spread[last]]) / n[last]
+    return np.maximum.accumulate(np.maximum(mean[last] - reach, 0.0)) - highest
 
 
 def _filled(streams: Streams, few: int, path: Callable[[int], Array]) -> Array:

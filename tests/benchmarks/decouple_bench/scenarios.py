@@ -37,7 +37,8 @@ class Scenario:
     after the change. mix: share of later traffic that moves to the hard cohorts. traffic: factor on later traffic.
     days: iid, weekday (the mix of cohorts follows the week), autocorrelated (a day effect of 1.5 points) or users
     (ten events a user and day). sampled: audit (all labels), organic (unhappy users answer more often after the
-    change) or arrival (scored when known: failures at once, successes within two weeks).
+    change) or arrival (scored when known: failures at once, successes within two weeks). unlabelled: further items a
+    day that have a reward and no outcome.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Scenario:
     days: str = "weekday"
     sampled: str = "audit"
     labels: int = 100
+    unlabelled: int = 0
 
     def with_labels(self, labels: int) -> "Scenario":
         """The same story at another number of labels a day."""
@@ -94,6 +96,7 @@ class Streams:
     """Items of many runs in order of time, arrays of shape (runs, items).
 
     day: 0 is the first reference day. unit: items of one user and day share it. seen: False for items nobody scored.
+    outcome: NaN for items nobody labelled.
     """
 
     day: Codes
@@ -119,6 +122,7 @@ def generate(scenario: Scenario, runs: int, seed: int) -> Streams:
     slope = np.where(served >= CHANGE_DAY, scenario.slope_after, scenario.slope)
     chance = _base(rng, scenario, cohort, unit, served) + done * scenario.outcome / 100 + slope * (reward - liked)
     outcome = (rng.random(shape) < chance).astype(float)
+    outcome[:, _unlabelled(scenario, counts)] = np.nan
     streams = Streams(
         *np.broadcast_arrays(served, cohort), reward, outcome, np.broadcast_to(unit, shape), np.ones(shape, bool)
     )
@@ -147,8 +151,14 @@ def information(scenario: Scenario) -> float:
 
 def _counts(scenario: Scenario, lead: int) -> Codes:
     day = np.arange(-lead, DAYS)
-    served = scenario.labels / (FEEDBACK_RATE if scenario.sampled == "organic" else 1)
+    served = (scenario.labels + scenario.unlabelled) / (FEEDBACK_RATE if scenario.sampled == "organic" else 1)
     return np.where(day >= CHANGE_DAY, scenario.traffic * served, served).round().astype(np.int64)
+
+
+def _unlabelled(scenario: Scenario, counts: Codes) -> NDArray[np.bool_]:
+    """Which items of a day, by their place in it, have no outcome."""
+    place = np.concatenate([np.arange(count) for count in counts])
+    return (place >= scenario.labels) & (scenario.unlabelled > 0)
 
 
 def progress(steps: int, day: Codes) -> Array:

@@ -29,7 +29,10 @@ ASSOCIATION, TICKET = "e-SR on A3", "family of series, ticket"
 PROMISED = [*GUARANTEED, (ASSOCIATION, 365), (TICKET, 30)]
 JUDGE_PROMISED = [("e-SR on B1", 365), ("e-SR on B1", 2240), ("e-SR on B2", 365), ("e-SR on B3", 365)]
 UNTUNED = {"7-day z, raw outcome": 1.645, "28-day z, raw outcome": 1.645, "reference-window test": 0.1,
-           "Page-Hinkley, raw outcome": 50.0, "ADWIN, raw outcome": -np.log(0.00201)}  # fmt: skip
+           "Page-Hinkley, raw outcome": 50.0, "ADWIN, raw outcome": -np.log(0.00201),
+           "MAPIE risk monitoring, raw outcome": 0.005, "MAPIE risk monitoring, A1": 0.005}  # fmt: skip
+RAW = ("CUSUM, raw outcome", "Page-Hinkley, raw outcome", "7-day z, raw outcome", "28-day z, raw outcome",
+       "ADWIN, raw outcome", "KSWIN, daily means", "MAPIE risk monitoring, raw outcome")  # fmt: skip
 
 
 @dataclass(frozen=True)
