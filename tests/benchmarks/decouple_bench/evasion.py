@@ -50,8 +50,8 @@ class Story:
 STORIES = (
     Story("answers dodge the reward by 3 points", "reward", model=0.03),
     Story("answers dodge the outcome by 3 points", "outcome", model=0.03),
-    Story("answers dodge the reward by 3 points, 100 a day", "reward", model=0.03, answers=100),
-    Story("answers dodge the outcome by 3 points, 100 a day", "outcome", model=0.03, answers=100),
+    Story("answers dodge the reward by 3 points", "reward", model=0.03, answers=100),
+    Story("answers dodge the outcome by 3 points", "outcome", model=0.03, answers=100),
     Story("users answer less by 10 points, 5% held back", "reward", users=0.10, held=0.05, silent=True),
     Story("users answer less by 10 points, nobody held back", "reward", users=0.10),
     Story("nothing escapes more", "reward", silent=True),

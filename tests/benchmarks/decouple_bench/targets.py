@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.benchmarks.decouple_bench import metrics, rivals
 from tests.benchmarks.decouple_bench.judges import JUDGE_BENIGN, JUDGE_NULL
-from tests.benchmarks.decouple_bench.scenarios import BENIGN, CHECKPOINT_DAYS, NULLS, information
+from tests.benchmarks.decouple_bench.scenarios import BENIGN, CHECKPOINT_DAYS, NULLS, QUIET_DAYS, information
 from tests.benchmarks.decouple_bench.summary import (
     A1,
     ASSOCIATION,
@@ -20,6 +20,7 @@ from tests.benchmarks.decouple_bench.summary import (
     Cases,
     Found,
     Mode,
+    benign,
     nulls,
 )
 from tests.benchmarks.decouple_bench.verdicts import Estimate, at_least, at_most
@@ -36,6 +37,7 @@ FASTER = (  # scenario, rival, aim, stretch
 PRICED = ((ABRUPT, 1.3), (SLOW, 1.3), (DROP, 1.6))  # the most that the guarantee may cost in delay
 CAPTURED = (("capture abrupt", 3.0), ("capture slow, 12 steps", 1.5))
 CHECKPOINT, STRETCH_CHECKPOINT = 5, 4  # of twelve, by which the slow loop is to be alerted
+BENIGN_SHARE, JUDGE_BENIGN_SHARE = 0.10, 0.05
 ASSOCIATION_DAYS, COHORT_RATIO, LEAST_RATIO, STRETCH_RATIO = 12, 2.5, 1.35, 1.25
 
 
@@ -47,6 +49,9 @@ def targets(found: Found, modes: list[Mode], labels: int) -> list[dict[str, Any]
     rows += [_price(found, by_name, labels, *target) for target in PRICED]
     rows += [_least(found, days, labels) for days in (365, 2240)]
     rows += [_within_bound(found, mode, labels, [*NULLS, *BENIGN]) for mode in modes[: len(GUARANTEED)]]
+    rows += [
+        _quiet(found, mode, labels, BENIGN, BENIGN_SHARE) for mode in modes[: len(GUARANTEED)] if mode.promised == 365
+    ]
     return [*rows, *_decay(found, by_name, labels), _cohort(found, labels)]
 
 
@@ -66,6 +71,8 @@ def judge_targets(found: Found, modes: list[Mode], labels: int) -> list[dict[str
     for mode in modes:
         if mode.detector == "e-SR on B1":
             rows.append(_within_bound(found, mode, labels, [JUDGE_NULL, *JUDGE_BENIGN], told))
+            if mode.promised == 365:
+                rows.append(_quiet(found, mode, labels, JUDGE_BENIGN, JUDGE_BENIGN_SHARE, told))
     return rows
 
 
@@ -118,11 +125,19 @@ def _within_bound(found: Found, mode: Mode, labels: int, cases: Cases, where: st
     return at_most(told, 1.0, (worst["ratio"], worst["low"] / worst["bound"], worst["ratio_high"]), beside=beside)
 
 
+def _quiet(found: Found, mode: Mode, labels: int, cases: Cases, aim: float, where: str = "") -> dict[str, Any]:
+    rows = benign(found, [mode], labels, cases)
+    worst = max(rows, key=lambda row: float(row["high"]))
+    told = f"{where}{mode.name}: share alerting after any benign change (worst: {worst['scenario']})"
+    beside = ", ".join(f"{row['scenario']} {row['share']:.2f}" for row in rows)
+    return at_most(told, aim, (worst["share"], worst["low"], worst["high"]), beside=beside)
+
+
 def _decay(found: Found, by_name: Mapping[str, Mode], labels: int) -> list[dict[str, Any]]:
     """Association alone decays: ours by the series that sees it, beside those that watch the outcome."""
     watched, rows = found[DECAY, labels], []
     blind = max(
-        (metrics.alerting(watched.paths[name], by_name[name].threshold, since=56).share, name)
+        (metrics.alerting(watched.paths[name], by_name[name].threshold, since=QUIET_DAYS).share, name)
         for name in RAW if name in by_name
     )  # fmt: skip
     beside = f"outcome monitors, tuned: at most {blind[0]:.2f} ever alert ({blind[1]})"

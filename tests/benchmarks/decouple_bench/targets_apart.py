@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.benchmarks.decouple_bench.verdicts import Estimate, at_least, at_most
+from tests.benchmarks.decouple_bench.verdicts import Estimate, at_least, at_most, told_only
 
 RATIO, STRETCH = 1.35, 1.25  # of delay over the least possible
 FAMILY_RATIO, BLAMED, UPDATES, HOT_BYTES, SHORT_SECONDS = 2.0, 0.9, 1e6, 128, 600
@@ -16,12 +16,13 @@ LIMITS = {
 
 
 def targets(apart: dict[str, Any]) -> list[dict[str, Any]]:
-    """apart: what families, limits, cadence, evasion and cost measured, by name."""
+    """apart: what each part measured, by its name."""
     return [
         *_families(apart["families"]),
         *(_limit(row, name, told) for row in apart["known"] if _is_abrupt(row) for name, told in LIMITS.items()),
         *_cadence(apart["cadence"]),
         *_evasion(apart["evasion"]),
+        *(_named(row) for row in apart["stories"] if row["leading_28"]["runs"]),
         *_cost(apart["speed"]),
     ]
 
@@ -84,6 +85,12 @@ def _evasion(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             name = f"{row['story']}: {row['severity']}s over the bound of {row['bound']:.3f}"
             told.append(at_most(name, 1.0, (bound[0], bound[1], bound[2]), beside=f"{row['runs']} loops"))
     return told
+
+
+def _named(row: dict[str, Any]) -> dict[str, Any]:
+    told = f"{row['story']}, {row['rewards_a_day']} rewards a day: leading label is {row['truth'].replace('_', ' ')}"
+    beside = f"at the warning {row['leading']['share']:.2f}; {row['warned']} of {row['runs']} runs warned"
+    return told_only(f"{told}, 28 days after the warning", _share(row["leading_28"]), beside)
 
 
 def _cost(speed: dict[str, Any]) -> list[dict[str, Any]]:

@@ -31,6 +31,11 @@ def at_most(
     return _row(told, _aim("<=", aim, stretch), estimate, (value <= aim, high <= aim, far), beside)
 
 
+def told_only(told: str, estimate: Estimate, beside: str = "") -> dict[str, Any]:
+    """What was measured where no target was set."""
+    return {**_row(told, "none set", estimate, (True, True, False), beside), "verdict": "told"}
+
+
 def _aim(sign: str, aim: float, stretch: float | None) -> str:
     return f"{sign} {aim:,g}" + ("" if stretch is None else f", stretch {stretch:,g}")
 
