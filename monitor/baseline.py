@@ -65,8 +65,9 @@ class Baseline:
     cohorts: cohort label -> code; the codes index `mean_outcome`, `mean_reward` and `concordance`. Code -1 (a cohort
     the reference hardly knew) uses the pooled value, kept last. answering: by cohort, share of its items that have a
     "reward", an "outcome", and "scored": a reward among those that a scorer tried; of an audit, of those asked. asked:
-    the least chance with which an audit asked. expects: m_g(r). gain and reverse: slopes of outcome on reward and of
-    reward on outcome within cohorts, in reference units.
+    the least chance with which an audit asked. expects: m_g(r), the outcome that a reward meant; returns: h_g(o), the
+    reward that an outcome brought. gain and reverse: slopes of outcome on reward and of reward on outcome within
+    cohorts, in reference units.
     """
 
     window: Window
@@ -80,6 +81,7 @@ class Baseline:
     traffic: Mapping[str, Mapping[str, float]]  # cohort key -> value -> share of reference items, enough units only
     small: Mapping[str, int]  # cohort key -> how many values had too few units
     expects: Calibrator | None
+    returns: Calibrator | None
     mean_outcome: Array
     mean_reward: Array
     answering: Mapping[str, Array]
@@ -122,9 +124,10 @@ def baseline_from_json(text: str) -> Baseline:
     for key in ("ranks", "mean_outcome", "mean_reward"):
         raw[key] = np.array(raw[key], float)
     raw["answering"] = {key: np.array(shares, float) for key, shares in raw["answering"].items()}
-    if raw["expects"]:
-        cohorts = {int(code): _curve(curve) for code, curve in raw["expects"]["cohorts"].items()}
-        raw["expects"] = Calibrator(_curve(raw["expects"]["pooled"]), cohorts)
+    for key in ("expects", "returns"):
+        if raw[key]:
+            cohorts = {int(code): _curve(curve) for code, curve in raw[key]["cohorts"].items()}
+            raw[key] = Calibrator(_curve(raw[key]["pooled"]), cohorts)
     return Baseline(**raw)
 
 
@@ -181,6 +184,7 @@ def fit_baseline(frame: pd.DataFrame, window: Window, settings: Settings, revisi
         traffic={},
         small={},
         expects=None,
+        returns=None,
         mean_outcome=np.zeros(0),
         mean_reward=np.zeros(0),
         answering={},
@@ -200,6 +204,7 @@ def fit_baseline(frame: pd.DataFrame, window: Window, settings: Settings, revisi
         "traffic": traffic,
         "small": small,
         "expects": fit_calibrator(rewards[both], outcomes[both], codes[both]) if both.any() else None,
+        "returns": fit_calibrator(outcomes[returned], rewards[returned], codes[returned]) if returned.any() else None,
         "mean_outcome": _cohort_means(even, codes, len(cohorts)),
         "mean_reward": _cohort_means(rewards, codes, len(cohorts)),
         "answering": _answering(items, codes, len(cohorts)),

@@ -13,32 +13,45 @@ from monitor.alerts import GUARD, Crossing, Episode, is_guard
 from monitor.baseline import cohort_values
 from monitor.book import SeriesBook, SeriesKey
 from monitor.check import Interval
+from monitor.confirm import component_evidence
 from monitor.curve import Reading, Training, read_curve
 from monitor.escape_words import CHECK as EVASION_CHECK
 from monitor.escape_words import escape_message
 from monitor.evidence import Path, likely_start, threshold_of
 from monitor.items import date_of, day_of, load_items
 from monitor.memory import First
-from monitor.result import Alert, Evidence, Example
+from monitor.result import Alert, Confirmed, Evidence, Example
 from monitor.snapshot import Snapshot
 from monitor.statistics.attribution import PARENTS, Stream, label_shares, name_label
 from monitor.statistics.detector import smallest_visible
 from monitor.statistics.family import series_weight
 from monitor.statistics.intervals import mean_interval
 from monitor.statistics.reference_error import QUANTILE
+from monitor.statistics.verdicts import SHARED, verdict
 
 ASSOCIATION_CHECK, DECOUPLING_CHECK = "reward_outcome_association", "reward_outcome_decoupling"
 NULLS = {
-    "A1": "the outcome is not below what its reward meant in the reference",
-    "A2": "the outcome is not below its cohort's in the reference",
+    "A1": "the outcome is not below what its reward meant in the reference; beside a large holdback, no more than there",
+    "A2": "the outcome is not below its cohort's in the reference; while users are held back, not below theirs",
     "A3": "a success has the higher reward as often as in the reference",
-    "A7": "the outcome rises by at least a tenth of what the reward gained",
+    "A7": "the outcome rises by at least a tenth of what the reward gained, since the reference or beside a holdback",
     "A8": "no more answers escape being judged than in the reference; while users are held back, than among them",
 }
 TEXTS = text("""
     SELECT r.response_id, t.prompt, t.response FROM response AS r JOIN text AS t ON t.seq = r.seq
     WHERE r.response_id IN :ids ORDER BY r.time_us DESC
 """).bindparams(bindparam("ids", expanding=True))
+
+
+@dataclass(frozen=True)
+class Story:
+    """What an episode is put down to: named by shares of evidence, and confirmed where that is possible."""
+
+    attribution: str
+    leading: str
+    shares: Mapping[str, float] = field(default_factory=dict)
+    confirmed: Confirmed | None = None
+    components: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,11 +103,10 @@ def explain(case: Case, episode: Episode) -> list[Alert]:
     start, bet = likely_start(case.book, leader, first, case.begin(episode))
     part = {} if episode.check == EVASION_CHECK or is_guard(episode) else episode.slice
     frame = items_of(case, part, start + case.book.first_day)
-    shares, attribution, leading = _story(case, episode, leader)
+    story = _story(case, episode)
     examples = examples_of(case, frame, episode.slice.get("escapes"))
     return [
-        _alert(case, episode, crossing, leader, start, bet, frame, shares, attribution, leading, examples)
-        for crossing in episode.crossings
+        _alert(case, episode, crossing, leader, start, bet, frame, story, examples) for crossing in episode.crossings
     ]
 
 
@@ -106,9 +118,7 @@ def _alert(
     start: int,
     bet: float,
     frame: pd.DataFrame,
-    shares: Mapping[str, float],
-    attribution: str,
-    leading: str,
+    story: Story,
     examples: list[Example],
 ) -> Alert:
     since = start + case.book.first_day
@@ -120,18 +130,18 @@ def _alert(
     message = (
         _escaped(case, leader, effect, frame, since, checkpoint, n)
         if episode.check == EVASION_CHECK
-        else _message(case, episode, attribution, leading, checkpoint, reward, outcome, n)
+        else _message(case, episode, story, checkpoint, reward, outcome, n)
     )
     return Alert(
         fingerprint=episode.fingerprint(case.snapshot.settings.loop),
         check=episode.check,
-        attribution=attribution,
+        attribution=story.attribution,
         severity=crossing.severity,
         slice=episode.slice,
         checkpoint=checkpoint,
         fired_at=dt.datetime.combine(date_of(crossing.day + 1), dt.time(), dt.UTC),
-        leading=leading,
-        shares=shares,
+        leading=story.leading,
+        shares=story.shares,
         effect=effect,
         reward_change=reward,
         outcome_change=outcome,
@@ -140,6 +150,8 @@ def _alert(
         evidence=_evidence(case, episode, crossing, leader, since, bet, frame),
         examples=examples,
         state=episode.state,
+        confirmed=story.confirmed,
+        components=story.components,
     )
 
 
@@ -220,11 +232,11 @@ def flipped(change: Interval) -> Interval:
     return Interval(-change.value, -change.high, -change.low)
 
 
-def _story(case: Case, episode: Episode, leader: SeriesKey) -> tuple[Mapping[str, float], str, str]:
+def _story(case: Case, episode: Episode) -> Story:
     if episode.check == ASSOCIATION_CHECK:
-        return {}, "association_decay", "association_decay"
+        return Story("association_decay", "association_decay")
     if episode.check == EVASION_CHECK:
-        return {}, "evasion", "evasion"
+        return Story("evasion", "evasion")
     base = case.snapshot.baseline
     shares = label_shares(
         _stream(case, episode, "A1"), _stream(case, episode, "A4"), base.gain, base.reverse,
@@ -232,7 +244,11 @@ def _story(case: Case, episode: Episode, leader: SeriesKey) -> tuple[Mapping[str
     )  # fmt: skip
     warned = next((c.day for c in episode.crossings if c.severity != "ticket"), episode.crossings[0].day)
     attribution, leading = name_label(shares, day_of(case.snapshot.as_of) - 1 - warned)
-    return shares, attribution, leading
+    components = component_evidence(case.book, episode.slice_name, material_harm(case.snapshot), case.begin(episode))
+    found = verdict(components)
+    if found is not None and found[0] == SHARED:
+        attribution = SHARED
+    return Story(attribution, leading, shares, None if found is None else Confirmed(*found), components)
 
 
 def _stream(case: Case, episode: Episode, series: str) -> Stream:
@@ -317,24 +333,25 @@ def _worst_cohort(frame: pd.DataFrame) -> str | None:
 
 
 def _message(
-    case: Case,
-    episode: Episode,
-    attribution: str,
-    leading: str,
-    checkpoint: str,
-    reward: Interval,
-    outcome: Interval,
-    n: int,
+    case: Case, episode: Episode, story: Story, checkpoint: str, reward: Interval, outcome: Interval, n: int
 ) -> str:
     where = f" in {episode.slice_name}" if episode.slice_name and not is_guard(episode) else ""
     against = "the first baseline (guard against slow absorption)" if is_guard(episode) else "the reference"
-    name = {"undecided": "not yet named", **dict.fromkeys(PARENTS, "")}.get(attribution, "") or attribution
-    story = f"{name.replace('_', ' ')} (leading: {leading.replace('_', ' ')})" if name != leading else leading
     settings = case.snapshot.settings
+    blamed = f"mostly {checkpoint}: {_named(story)}"
+    if story.attribution == SHARED:
+        blamed = "users held back lost as well, so no checkpoint is blamed"
+    sure = f"; {story.confirmed}" if story.confirmed else ""
     return (
         f"{settings.loop}{where}: {settings.reward.label} {points(reward)}, {settings.outcome.metric} {points(outcome)}"
-        f" against {against} since the likely start, n={n:,} {settings.unit}s, mostly {checkpoint}: {story}."
+        f" against {against} since the likely start, n={n:,} {settings.unit}s, {blamed}{sure}."
     )
+
+
+def _named(story: Story) -> str:
+    name = {"undecided": "not yet named", **dict.fromkeys(PARENTS, "")}.get(story.attribution, "") or story.attribution
+    leading = story.leading.replace("_", " ")
+    return f"{name.replace('_', ' ')} (leading: {leading})" if name != story.leading else story.leading
 
 
 def _escaped(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.check import Finding, Interval
+from monitor.statistics.verdicts import LEVEL
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,22 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Confirmed:
+    """A verdict that is ever told wrongly with probability at most alpha, and its e-value, at least 1/alpha.
+
+    >>> str(Confirmed("plain_harm", 43.2))
+    'confirmed: plain harm (e-value 43, 1/alpha 20)'
+    """
+
+    verdict: str
+    e_value: float
+
+    def __str__(self) -> str:
+        value = f"{self.e_value:,.0f}" if self.e_value < 1e9 else f"{self.e_value:.0e}"
+        return f"confirmed: {self.verdict.replace('_', ' ')} (e-value {value}, 1/alpha {LEVEL:.0f})"
+
+
+@dataclass(frozen=True)
 class Alert:
     """One alert of one episode. Effects are shares in [-1, 1]; `effect` is positive when worse.
 
@@ -70,6 +87,8 @@ class Alert:
     evidence: Evidence | None
     examples: Sequence[Example] = ()
     state: str = "firing"
+    confirmed: Confirmed | None = None
+    components: Mapping[str, float] = field(default_factory=dict)  # e-value of each claim behind a verdict
 
 
 @dataclass(frozen=True)

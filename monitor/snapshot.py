@@ -44,9 +44,10 @@ class Part:
     """The items of one slice: all production traffic, one cohort, or one of several arms serving at once.
 
     Arrays of shape (items,): reward and outcome in 0..1 (NaN unknown; of an audit, those of a sample with equal
-    chances), told (every outcome, however it was sampled), expected = m_g(reward), mean_outcome and mean_reward of the
-    item's cohort, unit (a hash of an answer's id: the same in every snapshot, and after its user was erased), user and
-    cohort codes, cell (the fitted value behind `expected`), day of maturity, role.
+    chances), told (every outcome, however it was sampled), expected = m_g(reward), expected_reward = h_g(outcome),
+    mean_outcome and mean_reward of the item's cohort, unit (a hash of an answer's id: the same in every snapshot, and
+    after its user was erased), user and cohort codes, cell and reward_cell (the fitted values behind `expected` and
+    `expected_reward`), day of maturity, role.
     """
 
     slice: Slice
@@ -54,21 +55,29 @@ class Part:
     outcome: Array
     told: Array
     expected: Array
+    expected_reward: Array
     mean_outcome: Array
     mean_reward: Array
     unit: Codes
     user: Codes
     cohort: Codes
     cell: Codes
+    reward_cell: Codes
     day: Codes
     role: NDArray[np.str_]
     known_errors: dict[str, ReferenceError]
     split: float
     leans: Mapping[int, float]
+    reward_leans: Mapping[int, float]
 
     def as_told(self) -> "Part":
         """The same slice with every outcome: for effects that compare outcomes of equal reward and cohort."""
         return replace(self, outcome=self.told)
+
+    def held_back(self) -> "Part":
+        """The same slice with users held back in the place of new ones."""
+        others = np.where(self.role == "monitored", "before", self.role)
+        return replace(self, role=np.where(self.role == "holdback", "monitored", others))
 
     def measure(
         self, series: str, effects: Array, cells: Codes, tolerance: float, leans: Mapping[int, float] | None = None
@@ -288,29 +297,42 @@ class Snapshot:
         return self.baseline.expects.leans() if self.baseline.expects else {}
 
     @cached_property
+    def _reward_leans(self) -> Mapping[int, float]:
+        """How far shrinkage moved h_g; a claim may go either way, so that no lean speaks for one."""
+        leans = self.baseline.returns.leans() if self.baseline.returns else {}
+        return {cell: abs(lean) for cell, lean in leans.items()}
+
+    @cached_property
     def _columns(self) -> Mapping[str, Any]:
         frame, base = self.items.frame, self.baseline
         reward = base.mapped(frame["reward"].to_numpy(float), self.settings.reward.range)
         role, told = base.window.roles(frame), frame["outcome"].to_numpy(float)
+        outcome = np.where(evenly_asked(frame, role), told, np.nan)
         cohort = base.codes(cohort_labels(frame, self.settings.cohorts))
         expected = base.expects.expected(reward, cohort) if base.expects else np.full(len(frame), np.nan)
+        returned = base.returns.expected(outcome, cohort) if base.returns else np.full(len(frame), np.nan)
         unit = _unit_codes(frame)
         user = pd.factorize(frame["user"].astype(object).where(frame["user"].notna(), frame["unit"]), sort=False)[0]
         return {
             "reward": reward,
-            "outcome": np.where(evenly_asked(frame, role), told, np.nan),
+            "outcome": outcome,
             "told": told,
             "expected": expected,
+            "expected_reward": returned,
             "mean_outcome": base.mean_outcome[cohort],
             "mean_reward": base.mean_reward[cohort],
             "unit": unit,
             "user": user.astype(np.int64),
             "cohort": cohort,
             "cell": base.expects.cells(reward, cohort) if base.expects else cohort,
+            "reward_cell": base.returns.cells(outcome, cohort) if base.returns else cohort,
             "day": frame["day"].to_numpy(np.int64),
             "role": role,
         }
 
     def _part(self, of: Slice, mine: NDArray[np.bool_] | Codes, columns: Mapping[str, Any]) -> Part:
         chosen = {name: column[mine] for name, column in columns.items()}
-        return Part(slice=of, known_errors=self.errors, split=self.baseline.split, leans=self._leans, **chosen)
+        return Part(
+            slice=of, known_errors=self.errors, split=self.baseline.split, leans=self._leans,
+            reward_leans=self._reward_leans, **chosen,
+        )  # fmt: skip

@@ -2,7 +2,13 @@
 
 from collections.abc import Iterator
 
-from monitor.beside_holdback import LEAST_HELD, beside_holdback, value_beyond_expected, value_for_reward
+from monitor.beside_holdback import (
+    LEAST_HELD,
+    beside_holdback,
+    measure_beside_holdback,
+    value_beyond_expected,
+    value_for_reward,
+)
 from monitor.check import Measurement, check
 from monitor.snapshot import Snapshot
 from monitor.statistics import scores
@@ -12,14 +18,16 @@ from monitor.statistics import scores
 def reward_outcome_decoupling(
     snapshot: Snapshot, *, tolerance: float = 0.02, worth: float = 0.1
 ) -> Iterator[Measurement]:
-    """Yield four series a slice: A1 residual, A2 outcome, A7 unearned reward, and A4 reward, which only attributes.
+    """Yield a slice's series: A1 residual, A2 outcome, A7 unearned reward; A4, A6, H and P, which only attribute.
 
     Effects: one a unit, mean over its items, in [-1, 1]; plus is a worse outcome than its reward promised (A1), than
-    its cohort had (A2), than the gain of reward is worth (A7). `worth`: the outcome, in points, that a point of reward
-    must at least bring. With a holdback A2 is by group, of one held back and new ones, and so are A1 and A7 where it is
-    large: what both arms lose in common is no harm of a checkpoint. Of an audit A1 takes every outcome, which needs its
-    chances to depend on reward, cohort and the past alone; the others take an even sample.
-    Tolerance: share of outcome, 0 to 1. Raises nothing: no labelled unit means no effects.
+    its cohort had (A2), than the gain of reward is worth (A7); a higher reward than its cohort had (A4), than its
+    outcome brought (A6). With a holdback, H: what users held back lost; P: what new ones lost beyond them, by group.
+    A2 then is by group, too, and A1 and A7 where it is large: what both arms lose in common is no harm of a checkpoint.
+    Of an audit A1 takes every outcome, which needs its chances to depend on reward, cohort and the past alone; the
+    others take an even sample.
+    `worth`: the outcome, in points, that a point of reward must at least bring. Tolerance: share of outcome, 0 to 1.
+    Raises nothing: no labelled unit means no effects.
     Source: Gao, Schulman, Hilton 2022, arXiv:2210.10760 (a proxy's gain stops meaning a gain).
     """
     for part in snapshot.parts():
@@ -32,3 +40,8 @@ def reward_outcome_decoupling(
         a7 = part.measure("A7", unearned, part.cohort, tolerance)
         yield beside_holdback(part, a7, value_for_reward(part, worth), LEAST_HELD)
         yield part.measure("A4", scores.reward_gain(part.reward, part.mean_reward), part.cohort, tolerance)
+        returned = scores.reverse_residual(part.reward, part.expected_reward)
+        yield part.measure("A6", returned, part.reward_cell, tolerance, part.reward_leans)
+        if (part.role == "holdback").any():
+            yield part.held_back().measure("H", loss, part.cohort, tolerance)
+            yield measure_beside_holdback(part, "P", tolerance, without=False)

@@ -14,6 +14,7 @@ from monitor.check import Finding
 from monitor.report import page, wording
 from monitor.report.wording import count, name, percent, percent_interval, points_interval, slice_name
 from monitor.result import CheckpointSummary, Report
+from monitor.statistics.verdicts import SHARED
 
 STYLES = {
     "page": "bold red",
@@ -80,7 +81,8 @@ def _frame_line(report: Report) -> str:
 def _page(report: Report, incident: page.Incident) -> Iterator[RenderableType]:
     """Five lines: what and where, how much and how sure, who is hurt, what to do, why."""
     alert, evidence = incident.alert, incident.alert.evidence
-    where = f"{name(report.loop)} {name(alert.checkpoint)}".rstrip() + f", {slice_name(alert.slice)}"
+    blamed = "" if alert.attribution == SHARED else name(alert.checkpoint)
+    where = f"{name(report.loop)} {blamed}".rstrip() + f", {slice_name(alert.slice)}"
     state = "" if alert.state == "firing" else f" [{name(alert.state)}]"
     yield Text.assemble(
         (f"[{name(alert.severity).upper()}]{state} ", STYLES.get(alert.severity, "bold")),
@@ -90,6 +92,7 @@ def _page(report: Report, incident: page.Incident) -> Iterator[RenderableType]:
     if evidence is None:
         yield _indented(name(alert.message, 1000))
         return
+    confirmed = f"{name(str(alert.confirmed), 100)}." if alert.confirmed else ""
     lines = [
         f"reward {points_interval(alert.reward_change)}   "
         f"{name(report.outcome)} {points_interval(alert.outcome_change)}   "
@@ -97,7 +100,7 @@ def _page(report: Report, incident: page.Incident) -> Iterator[RenderableType]:
         f"missing {percent(evidence.missing_share)}   {page.evidence_line(alert)}",
         page.worst_line(report, alert),
         "DO: " + "  ".join(f"{i} {action}" for i, action in enumerate(page.actions(report, alert), 1)),
-        f"why: {page.likely_cause(alert)} {page.shares_line(alert) or name(alert.message, 1000)}",
+        f"why: {page.likely_cause(alert)} {page.shares_line(alert) or name(alert.message, 1000)} {confirmed}".rstrip(),
     ]
     yield from (_indented(line) for line in lines)
 

@@ -2,6 +2,7 @@
 
 Arguments are arrays of one shape: reward R and outcome O in [0, 1], expected = m_g(R) of the frozen calibrator,
 mean_outcome and mean_reward of the item's cohort in the reference. NaN in, NaN out.
+Source: Dawid 1982, J. Am. Stat. Assoc. 77:605 (residuals of calibrated forecasts: A1).
 """
 
 import numpy as np
@@ -37,6 +38,18 @@ def reward_gain(reward: Array, mean_reward: Array) -> Array:
     [0.4]
     """
     return reward - mean_reward
+
+
+def reverse_residual(reward: Array, expected_reward: Array) -> Array:
+    """A6, R - h_g(O): the reward above what this outcome used to bring; expected_reward = h_g(O), frozen like m_g.
+
+    Fires on a reward inflated given the outcome, and on an honest improvement with it: never evidence of harm. Blind to
+    harm that the reward sees.
+
+    >>> reverse_residual(np.array([1.0]), np.array([0.25])).tolist()
+    [0.75]
+    """
+    return reward - expected_reward
 
 
 def unearned_reward(reward: Array, mean_reward: Array, outcome: Array, mean_outcome: Array, worth: float) -> Array:
