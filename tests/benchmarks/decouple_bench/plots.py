@@ -39,7 +39,7 @@ def draw(found: Found, labels: int, path: Path) -> None:
 
 
 def _sweep(axis: Any, null: Watched, harm: Watched) -> None:
-    tuned = [detector for detector in null.paths if detector not in dict(PROMISED)]
+    tuned = [detector for detector in null.paths if detector not in dict(PROMISED) and "made for" not in detector]
     for number, detector in enumerate(tuned):
         style = {"color": f"C{number % 10}", "linestyle": "-" if number < 10 else "--", "marker": "."}
         width = 2.5 if detector == OURS else 1.2

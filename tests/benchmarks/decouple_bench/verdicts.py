@@ -37,7 +37,7 @@ def told_only(told: str, estimate: Estimate, beside: str = "") -> dict[str, Any]
 
 
 def _aim(sign: str, aim: float, stretch: float | None) -> str:
-    return f"{sign} {aim:,g}" + ("" if stretch is None else f", stretch {stretch:,g}")
+    return f"{sign} {aim:,.10g}" + ("" if stretch is None else f", stretch {stretch:,.10g}")
 
 
 def _row(told: str, aim: str, estimate: Estimate, met: tuple[bool, bool, bool], beside: str) -> dict[str, Any]:
