@@ -8,8 +8,18 @@ from numpy.typing import NDArray
 
 from monitor.alerts import GUARD, Crossing
 from monitor.book import SeriesBook, SeriesKey
+from monitor.curve import CHECK as CURVE_CHECK
 from monitor.escapes import KINDS
-from monitor.statistics.detector import BETS, COMPANION_FLOOR, DetectorState, advance, known_start, mixture
+from monitor.settings import Restart
+from monitor.statistics.detector import (
+    BETS,
+    COMPANION_FLOOR,
+    DetectorState,
+    advance,
+    deployment_masses,
+    known_start,
+    mixture,
+)
 from monitor.statistics.family import GUARD_ALPHA, escape_weight, series_weight, slice_weights
 from monitor.statistics.intervals import ENOUGH_UNITS
 from monitor.statistics.reference_error import QUANTILE
@@ -89,16 +99,22 @@ def family_weights(
 
 
 def walk(
-    book: SeriesBook, weights: Mapping[SeriesKey, float], resets: Mapping[str, Iterable[int]], replayed: bool
+    book: SeriesBook,
+    weights: Mapping[SeriesKey, float],
+    resets: Mapping[str, Iterable[int]],
+    replayed: bool,
+    restart: Restart = "day",
 ) -> list[Path]:
     """Walk the detector over every day of the book; one path a slice, all traffic first.
 
     resets: slice -> days at whose start its evidence was set to nothing, because a decision was recorded.
-    replayed: also compute the known start, which a finite replay reports.
+    replayed: also compute the known start, which a finite replay reports. restart: whether each day's restart mass is
+    added on it, or half of it on the day of the next deployment.
     """
     keys = [key for key in book.keys if key in weights]
     logs = book.cells[:, [book.column[key] for key in keys], 3:]
-    log_mass = np.broadcast_to(np.log([weights[key] for key in keys]), logs.shape[:2])
+    masses = deployment_masses(deployed(book)) if restart == "deployment" else np.ones(book.days)
+    log_mass = np.log(masses)[:, None] + np.log([weights[key] for key in keys])
     series, companion = run(logs, log_mass, _reset_rows(keys, resets, book))
     known = known_start(logs, np.array([weights[key] for key in keys])) if replayed else None
     members: dict[str, list[int]] = {}
@@ -112,6 +128,15 @@ def threshold_of(crossing: Crossing, days: Mapping[str, float]) -> float:
     if crossing.rule == GUARD:
         return 1 / GUARD_ALPHA
     return KNOWN_START[crossing.severity] if crossing.rule == "known start" else days[crossing.severity]
+
+
+def deployed(book: SeriesBook) -> NDArray[np.bool_]:
+    """Days on which the first units of a checkpoint matured, shape (days,)."""
+    columns = [book.column[key] for key in book.keys if key.check == CURVE_CHECK]
+    came = book.cells[:, columns, 0] > 0
+    days = np.zeros(book.days, bool)
+    days[[int(rows[0]) for rows in map(np.flatnonzero, came.T) if rows.size]] = True
+    return days
 
 
 def likely_start(book: SeriesBook, key: SeriesKey, day: int, begin: int = 0) -> tuple[int, float]:

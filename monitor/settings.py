@@ -45,6 +45,7 @@ Moment = Annotated[dt.datetime, BeforeValidator(_midnight)]
 Range = tuple[FiniteFloat, FiniteFloat]
 Name = Annotated[str, Field(min_length=1, max_length=512)]
 SliceName = Annotated[str, Field(pattern=r"^[^=]+=.+$")]
+Restart = Literal["day", "deployment"]
 Multiplier = Annotated[FiniteFloat, Field(gt=0)]
 
 
@@ -127,6 +128,7 @@ class AlertSettings(Section):
     """Mean time to a false alert over the whole family of series, the harm nobody would act on, and what slices weigh.
 
     risk: slice (`tier=enterprise`) -> how much more harm weighs there than its traffic says; 1 for the others.
+    restart: deployment: half of what each day allows is kept for the day on which the next checkpoint begins.
     """
 
     ticket: Duration = dt.timedelta(days=30)
@@ -134,6 +136,7 @@ class AlertSettings(Section):
     page: Duration = dt.timedelta(days=3650)
     material_harm: float = Field(0.005, ge=0, lt=0.5)
     risk: dict[SliceName, Multiplier] = Field(default_factory=dict)
+    restart: Restart = "day"
 
     @model_validator(mode="after")
     def _rising(self) -> "AlertSettings":

@@ -135,6 +135,23 @@ def guard_masses(days: int) -> Array:
     return result
 
 
+def deployment_masses(deployed: NDArray[np.bool_]) -> Array:
+    """Restart mass of each day when half of it is saved for the next deployment and handed out there.
+
+    deployed: shape (days,), days on which a new checkpoint begins, known before the day's effects. What is saved after
+    the last deployment is never handed out, so the mass added so far never exceeds the number of days: every bound in
+    days stays as it is, whatever the cadence.
+
+    >>> deployment_masses(np.array([False, True, False, False, True, False])).tolist()
+    [0.5, 1.5, 0.5, 0.5, 2.0, 0.5]
+    """
+    day = np.arange(deployed.size)
+    last = np.maximum.accumulate(np.where(deployed, day, -1))
+    before = np.concatenate([[-1], last[:-1]]) if day.size else last
+    result: Array = 0.5 + np.where(deployed, 0.5 * (day - before), 0.0)
+    return result
+
+
 def smallest_visible(n: int, deviation: float, allowance: float, threshold: float, weight: float) -> float:
     """Mean effect that n units would have carried over the threshold with probability about .9.
 

@@ -81,6 +81,14 @@ def test_restart_mass_alone_has_no_companion() -> None:
     assert not backed
 
 
+def test_what_is_hot_of_a_series_takes_at_most_128_bytes() -> None:
+    """Both logs of every bet; the day and the latch, which all series of a slice have in common, counted to each."""
+    series = 1000
+    state = DetectorState.start(series)
+    day, latch = np.zeros(series, np.int64), np.zeros(series, np.int8)
+    assert (state.restarting.nbytes + state.companion.nbytes + day.nbytes + latch.nbytes) / series <= 128
+
+
 def test_daily_sums_do_not_depend_on_order() -> None:
     rng = np.random.default_rng(3)
     effects, days, allowances = rng.uniform(-1, 1, 300), rng.integers(0, 9, 300), rng.uniform(0, 0.2, 9)

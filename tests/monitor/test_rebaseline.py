@@ -21,7 +21,7 @@ from tests.monitor.events import DAY, START, Event, in_memory, loop_events, outc
 from tests.monitor.live import dumped, found, live, query, revived, tick_at, told
 
 TIERS = settings(cohorts=["tier"])
-HARM = {"days": 30, "reference_days": 8, "per_day": 40, "reward": 9.0, "outcome_change": -30.0}
+HARM = {"days": 26, "reference_days": 8, "per_day": 40, "reward": 9.0, "outcome_change": -30.0}
 DECIDED = START + 20 * DAY
 NOTE = "the new rubric counts less as success"
 TABLES = ("monitor_memory", "series_day", "alert_episode", "alert_transition", "outbox", "baseline_version")
@@ -43,7 +43,7 @@ def harm(since: int = 0, until: int = 99) -> list[Event]:
 def lived() -> bytes:
     """A store that lived twenty days, the last twelve harmed: it pages."""
     store = in_memory()
-    report = live(store, TIERS, harm(until=20), receivers=("r",), every=4)
+    report = live(store, TIERS, harm(until=20), receivers=("r",), every=6)
     assert "page" in {alert.severity for alert in report.alerts}
     return dumped(store)
 
@@ -92,7 +92,7 @@ def test_a_decision_about_all_traffic_covers_the_guard_that_the_page_spoke_for()
     """Harm from the eighteenth day on: the page comes first. What the guard had seen by the rollback is known then."""
     store, quiet = in_memory(), {**HARM, "reward": 0.0, "outcome_change": 0.0}
     events = [e for e in loop_events(**quiet) if told_on(e) < (START + 18 * DAY).date()]
-    report = live(store, TIERS, events + harm(since=18, until=26), every=5)
+    report = live(store, TIERS, events + harm(since=18), every=9)
     assert rules(report) == {"restarting"}
     state = MonitorState(store.engine)
     for stored in state.episodes("loop"):

@@ -130,6 +130,19 @@ def test_numbers_must_be_finite(value: str) -> None:
     assert "range" in refusal(f"outcome: {{metric: m}}\nreward: {{scorer: rm, range: [{value}, 1]}}")[0]
 
 
+def test_risk_weighs_slices_that_are_watched() -> None:
+    given = "outcome: {{metric: m}}\ncohorts: [tier]\nalerts: {{risk: {}}}"
+    risk = parse_settings(given.format("{tier=enterprise: 3, checkpoint=new: 0.5}")).alerts.risk
+    assert risk == {"tier=enterprise": 3.0, "checkpoint=new": 0.5}
+    for wrong in ("{tier=a: 0}", "{tier=a: -1}", "{tier=a: .inf}", "{tier: 2}", "{locale=de: 2}"):
+        assert "risk" in refusal(given.format(wrong))[0]
+
+
+def test_restart_mass_is_added_by_day_or_by_deployment() -> None:
+    assert parse_settings("outcome: {metric: m}").alerts.restart == "day"
+    assert "alerts.restart" in refusal("outcome: {metric: m}\nalerts: {restart: hourly}")[0]
+
+
 @pytest.mark.parametrize("text", ["", "- a", "just words", "3"])
 def test_settings_are_a_mapping(text: str) -> None:
     assert "must be a mapping" in refusal(text)[0]
