@@ -33,5 +33,6 @@ def change_shares(units: Array, totals: Array, variance: float, reference_units:
     before, before_total = reference_units + units.sum() - later, totals.sum() - later_total
     rise = np.maximum(later_total / np.maximum(later, 1.0) - before_total / before, 0.0)
     logs = rise**2 / (2 * variance) * later * before / (later + before)
-    shares: Array = np.exp(logs - logs.max())
-    return shares / shares.sum()
+    weights = np.exp(logs - logs.max())
+    shares: Array = weights / weights.sum()
+    return shares
