@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from consumers.mendable import Mendable
 from consumers.store import EventStore
-from monitor.alerts import SEVERITIES
+from monitor.alerts import SEVERITIES, is_guard
 from monitor.check import Interval, Slice
 from monitor.history import History, NothingToLookBackOn, recall
 from monitor.items import DAY_US, date_of, day_of, microseconds
@@ -67,7 +67,7 @@ class First:
 @dataclass(frozen=True)
 class Budget:
     """One severity's false alerts: at most `most_false` expected in the days watched, over all series; `episodes` were
-    raised to it or beyond."""
+    raised to it or beyond, the guard's left out: it has a promise of its own."""
 
     threshold_days: float
     most_false: float
@@ -216,7 +216,11 @@ def _budget(history: History) -> Iterator[tuple[str, Budget]]:
     spent = _mass(history) * history.memory.book.days
     for severity, days in history.case.thresholds.items():
         least = SEVERITIES.index(severity)
-        severe = [e for e in history.memory.episodes.values() if SEVERITIES.index(e.severity) >= least]
+        severe = [
+            episode
+            for episode in history.memory.episodes.values()
+            if SEVERITIES.index(episode.severity) >= least and not is_guard(episode)
+        ]
         yield severity, Budget(days, spent / days, len(severe))
 
 

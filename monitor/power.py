@@ -196,9 +196,7 @@ def _slice(name: str, part: Loop) -> SliceSight:
 
 
 def _gate(loop: Loop) -> Iterator[GateSize]:
-    deviation = float(
-        np.sqrt(2 * loop.success * (1 - loop.success))
-    )  # of two answers that have only the prompt in common
+    deviation = float(np.sqrt(2)) * loop.outcome_deviation()  # of two answers that share nothing but the prompt
     for margin in MARGINS:
         alone = labels_needed(margin, deviation)
         plans = [(r, plan_for_precision(alone, r, 1.0, SCORE_COST)) for r in CORRELATIONS]

@@ -11,6 +11,7 @@ from monitor.statistics.expected_delay import Growth, expected_delay, growth
 Array = NDArray[np.float64]
 
 STEPS = 11  # of bisection on a scale of ratios: a drop to .5%, labels to .7%
+LEAST_DROP = 1e-4
 MOST_TIMES, LEAST_TIMES = 1000.0, 0.001
 
 
@@ -79,13 +80,13 @@ class Loop:
     ) -> float | None:
         """Smallest drop whose alert is expected within so many days, its reward rising `gain` points a point lost.
 
-        None if not even the loss of all success would be.
+        None if not even the loss of all success would be, or there is none to lose.
         """
 
         def soon(drop: float) -> bool:
             return self.delay(severity, Harm(drop, min(gain * drop, 1.0)), labels, reference) <= within
 
-        return _least(soon, 1e-4, self.success)
+        return _least(soon, LEAST_DROP, self.success) if self.success > LEAST_DROP else None
 
     def labels_needed(self, severity: str, within: float, harm: Harm) -> float | None:
         """Units with an outcome a day that bring the alert within so many days; None if no number would."""
@@ -95,6 +96,12 @@ class Loop:
 
         times = _least(soon, LEAST_TIMES, MOST_TIMES)
         return None if times is None else times * self.labels_a_day
+
+    def outcome_deviation(self) -> float:
+        """Standard deviation of a unit's outcome, with one success and one failure more than the reference shows."""
+        last, n = self.stakes[-1], self.reference
+        total, squares = (n * float(last.chances @ last.outcomes**power) for power in (1, 2))
+        return float(np.sqrt((squares + 1) / (n + 2) - ((total + 1) / (n + 2)) ** 2))
 
     def _grown(self, stake: Stake, harm: Harm, labels: float, reference: float) -> Growth:
         struck = harm.drop / self.success  # a harmed unit loses all of its outcome

@@ -1,14 +1,16 @@
 """How are a backtest and a plan of labels told on a terminal?"""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from monitor.backtest import Backtest, First, Raised, Seen
+from monitor.guard import NAME as GUARD
 from monitor.power import HEADLINE, STORIES, WITHIN_DAYS, Power
 from monitor.report.wording import count, day, name, percent, points_interval, slice_name, statistic
+from monitor.statistics.family import GUARD_ALPHA
 
 NONE = "-"
-YEAR = 365
+YEAR, LATE = 365, "> 1 y"
 WIDTH = 120
 STORY_WORDS = {
     "drop": "the outcome falls, the reward does not tell",
@@ -55,7 +57,11 @@ def _own(loop: str, run: Backtest) -> Iterator[str]:
             for t in run.thresholds
         ],
     )
-    yield "False ones, at most: the false alerts that the promise allows in the days watched, over all series together."
+    yield from _wrapped(
+        "False ones, at most: the false alerts that the promise allows in the days watched, over all series together."
+        f" Beside it stands the guard against slow absorption ({GUARD}), whose one warning is false with probability"
+        f" {GUARD_ALPHA:g} at most, for ever."
+    )
 
 
 def _alert(alert: Raised) -> list[str]:
@@ -155,10 +161,13 @@ def _delays(plan: Power) -> Iterator[str]:
         found = {(row.labels_a_day, row.harm.drop): row.days for row in mine}
         yield ""
         yield f"Days to {' / '.join(plan.loop.thresholds)} when {STORY_WORDS[story]}"
+        if not drops:
+            yield f"nothing: with a success of {percent(plan.loop.success)} no outcome is left that could fall"
+            continue
         head = [">labels a day", *(f">-{_points(drop)} pt" for drop in drops)]
         yield from _table(
             head,
-            [[_rate(rate), *(" / ".join(map(_days, found[rate, drop].values())) for drop in drops)] for rate in rates],
+            [[_rate(rate), *(_severities(found[rate, drop]) for drop in drops)] for rate in rates],
         )
 
 
@@ -173,6 +182,8 @@ def _smallest(plan: Power) -> Iterator[str]:
         for rate in rates
     ]
     yield from _table([">labels a day", *head], rows)
+    if not plan.needed:
+        return
     yield ""
     yield f"Labels a day for a {HEADLINE} within so many days"
     needs = {(row.harm.drop, row.story, row.within_days): row.labels_a_day for row in plan.needed}
@@ -240,10 +251,15 @@ def _rate(labels: float) -> str:
     return f"{labels:,.0f}" if labels >= 10 else f"{labels:.2g}"
 
 
+def _severities(days: Mapping[str, float | None]) -> str:
+    shown = [_days(one) for one in days.values()]
+    return shown[0] if set(shown) in ({NONE}, {LATE}) else " / ".join(shown)
+
+
 def _days(days: float | None) -> str:
     if days is None:
         return NONE
-    return "> 1 y" if days > YEAR else f"{days:,.0f}" if days >= 10 else f"{days:.1f}"
+    return LATE if days > YEAR else f"{days:,.0f}" if days >= 10 else f"{days:.1f}"
 
 
 def _drop(drop: float | None) -> str:

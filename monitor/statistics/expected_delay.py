@@ -70,23 +70,29 @@ def expected_delay(series: Sequence[Growth], thresholds: Sequence[float]) -> Arr
     """
     if not any((one.mean > 0).any() for one in series):
         return np.full(len(thresholds), np.inf)
-    total = np.sum([one.weight * _statistic(one) for one in series], axis=0)
-    backed = min(_first(_companion(one), COMPANION_FLOOR) for one in series)
+    mean, variance = (np.concatenate([getattr(one, name) for one in series]) for name in ("mean", "variance"))
+    weights = np.array([one.weight for one in series])
+    total = weights @ _mixed(_times_of_levels(mean, variance), LEVELS, _of_whole_days(mean))
+    backed = min(_first(values, COMPANION_FLOOR) for values in _mixed(_times_of_heights(mean, variance), HEIGHTS))
     days = [max(_first(total, threshold), backed) for threshold in thresholds]
     return np.maximum(1.0, np.array(days) + 0.5)
 
 
-def _statistic(one: Growth) -> Array:
-    """Mixture of the e-SR levels reached by each of DAYS."""
-    pace, drift = 2 / one.variance, 2 * one.mean / one.variance
+def _times_of_levels(mean: Array, variance: Array) -> Array:
+    """Mean days until each series' and bet's e-SR value first reaches each of LEVELS; shape (series * bets, levels)."""
+    pace, drift = 2 / variance, 2 * mean / variance
     inverse = pace[:, None] * np.exp(-LEVELS)
-    slope = np.empty_like(inverse)
-    slope[:, 0] = 1 / (inverse[:, 0] + np.maximum(drift, 0.0))
-    for place in range(1, LEVELS.size):
-        decay = drift * STEP + inverse[:, place - 1] - inverse[:, place]
-        slope[:, place] = slope[:, place - 1] * np.exp(-decay) - STEP * np.expm1(-decay) / decay
-    times = np.exp(LEVELS[0]) + np.cumsum((slope[:, 1:] + slope[:, :-1]) / 2, axis=1) * STEP * pace[:, None]
-    return _mixed(times, LEVELS[1:], _of_whole_days(one.mean))
+    decay = drift[:, None] * STEP - np.diff(inverse, axis=1)
+    decay[decay == 0] = 1e-12
+    slopes = np.empty_like(inverse)
+    slopes[:, 0] = 1 / (inverse[:, 0] + np.maximum(drift, 0.0))
+    with np.errstate(over="ignore"):  # a level that is as good as never reached
+        kept, fresh = np.exp(-decay), -STEP * np.expm1(-decay) / decay
+        for place in range(1, LEVELS.size):
+            slopes[:, place] = slopes[:, place - 1] * kept[:, place - 1] + fresh[:, place - 1]
+        middles = (slopes[:, 1:] + slopes[:, :-1]) / 2
+        times = np.cumsum(middles, axis=1) * STEP * pace[:, None] + np.exp(LEVELS[0])
+    return np.concatenate([np.full((mean.size, 1), np.exp(LEVELS[0])), times], axis=1)
 
 
 def _of_whole_days(rates: Array) -> Array:
@@ -96,18 +102,20 @@ def _of_whole_days(rates: Array) -> Array:
     return result
 
 
-def _companion(one: Growth) -> Array:
-    """Mixture of the companion's levels reached by each of DAYS."""
-    drift = np.where(np.abs(2 * one.mean / one.variance) < 1e-4, 1e-4, 2 * one.mean / one.variance)[:, None]
+def _times_of_heights(mean: Array, variance: Array) -> Array:
+    """Mean days until each companion first reaches each of HEIGHTS; shape (series * bets, heights)."""
+    drift = np.where(np.abs(2 * mean / variance) < 1e-4, 1e-4, 2 * mean / variance)[:, None]
     with np.errstate(over="ignore"):
-        times = 2 / one.variance[:, None] * (HEIGHTS + np.expm1(-drift * HEIGHTS) / drift) / drift
-    return _mixed(times, HEIGHTS, np.zeros(BETS.size))
+        times: Array = 2 / variance[:, None] * (HEIGHTS + np.expm1(-drift * HEIGHTS) / drift) / drift
+    return times
 
 
-def _mixed(times: Array, levels: Array, shifts: Array) -> Array:
-    """Mean over the bets of e^level by each of DAYS. times: shape (bets, levels), when each level is reached."""
-    reached = [np.interp(DAYS, row, levels) + shift for row, shift in zip(times, shifts, strict=True)]
-    result: Array = BET_WEIGHTS @ np.exp(reached)
+def _mixed(times: Array, levels: Array, shifts: Array | None = None) -> Array:
+    """Mixture over the bets of e^level by each of DAYS, shape (series, days). times: when each level is reached."""
+    reached = np.stack([np.interp(DAYS, row, levels) for row in times])
+    if shifts is not None:
+        reached += shifts[:, None]
+    result: Array = BET_WEIGHTS @ np.exp(reached).reshape(-1, BETS.size, DAYS.size)
     return result
 
 

@@ -1,17 +1,26 @@
 """Does looking back say what the monitor would have said, and does a planted harm come out?"""
 
+import os
+from pathlib import Path
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
 from consumers.store import EventStore
+from monitor.alerts import SEVERITIES
 from monitor.alternatives import alternative
-from monitor.backtest import Mirror, Plant, PlantImpossible, backtest, mirror, plant_drop
+from monitor.backtest import Backtest, First, Mirror, Plant, PlantImpossible, backtest, mirror, plant_drop
 from monitor.history import History, NothingToLookBackOn, recall
 from monitor.settings import SettingsError
+from tests.end_to_end.command import reward_drift
+from tests.end_to_end.event_worlds import first_days, world_events, write_events, write_settings
 from tests.monitor.events import DAY, START, in_memory, loop_events, settings
 from tests.monitor.live import dumped, live
+from tests.worlds import REFERENCE_DAYS, World, items
 
-HARM = {"days": 26, "reference_days": 10, "per_day": 40, "reward": 9.0, "outcome_change": -30.0}
+DATA = os.environ.get("REWARD_DRIFT_DATA")
+HARM = {"days": 22, "reference_days": 10, "per_day": 32, "reward": 9.0, "outcome_change": -30.0}
 QUIET = {"days": 30, "reference_days": 10, "per_day": 60}
 TIERS = settings(cohorts=["tier"])
 PLANTED_ON = START + 15 * DAY
@@ -39,9 +48,10 @@ def planted(quiet_history: History) -> Mirror:
 
 def test_looking_back_says_what_daily_ticks_said() -> None:
     store = in_memory()
-    ticked = live(store, TIERS, loop_events(**HARM))
+    ticked = live(store, TIERS, loop_events(**HARM), every=5)
     run = backtest(store, TIERS, {})[0]
     told = {(a.severity, str(a.slice), a.fired_at.date(), a.attribution) for a in ticked.alerts}
+    assert {severity for severity, *_ in told} >= {"ticket", "warning", "page"}
     assert {(a.severity, str(a.slice), a.on, a.attribution) for a in run.alerts} == told
     assert run.reference == ticked.reference
 
@@ -68,10 +78,19 @@ def test_each_threshold_does_what_it_would_do_as_a_setting(harmed: EventStore) -
     own, other = backtest(harmed, TIERS, {"alerts.ticket=100d": changed})
     assert [row.days for row in own.thresholds] == [30, 365, 3650]
     assert [row.days for row in other.thresholds] == [30, 100, 365, 3650]
-    by_severity = {row.severity: row for row in own.thresholds}
-    assert {name: row.first for name, row in by_severity.items()} == own.first
-    assert other.thresholds[0].first == own.first["ticket"]
-    assert other.thresholds[1].first == other.first["ticket"]
+    rows = {(row.days, run.change): row.first for run in (own, other) for row in run.thresholds}
+    for run, ticket in ((own, 30), (other, 100)):
+        for severity, days in (("ticket", ticket), ("warning", 365), ("page", 3650)):
+            assert rows[days, run.change] == first_of_the_detector(run, severity)
+    assert rows[30, own.change] == rows[30, other.change]
+
+
+def first_of_the_detector(run: Backtest, severity: str) -> First | None:
+    """The first alert at least so severe that the guard did not raise."""
+    least, began = SEVERITIES.index(severity), run.watched_from
+    assert began is not None
+    mine = [a.on for a in run.alerts if a.rule == "restarting" and SEVERITIES.index(a.severity) >= least]
+    return First(min(mine), (min(mine) - began).days) if mine else None
 
 
 def test_the_budget_is_the_promise_over_the_days_watched(quiet: EventStore) -> None:
@@ -114,7 +133,7 @@ def test_the_same_seed_plants_the_same_harm(quiet_history: History, planted: Mir
 
 
 def test_an_alert_that_was_open_before_says_nothing_of_the_harm(harmed: EventStore) -> None:
-    run = backtest(harmed, TIERS, {}, Plant(0.1, START + 24 * DAY))[0]
+    run = backtest(harmed, TIERS, {}, Plant(0.1, START + 20 * DAY))[0]
     assert run.mirror is not None
     assert all(seen.already and seen.mean_days is None for seen in run.mirror.seen.values())
 
@@ -163,3 +182,68 @@ def test_an_alternative_changes_one_key() -> None:
 def test_an_alternative_that_is_no_setting_says_why(change: str, told: str) -> None:
     with pytest.raises(SettingsError, match=told.replace("[", r"\[")):
         alternative("outcome: {metric: solved}", change)
+
+
+class Files(NamedTuple):
+    """A quiet world as events, with its settings."""
+
+    events: Path
+    settings: Path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    folder = tmp_path_factory.mktemp("quiet")
+    frame = first_days(items(World(labels=20), 0), REFERENCE_DAYS + 20)
+    return Files(write_events(folder / "events.jsonl", world_events(frame)), write_settings(folder))
+
+
+def test_the_command_tells_alternatives_and_a_planted_harm(files: Files) -> None:
+    given = (files.events, "-s", files.settings)
+    plain = reward_drift("backtest", *given, "--plant", 0.3, "--from", "2026-03-08", "--alt", "cohorts=[]")
+    as_json = reward_drift("backtest", *given, "--alt", "cohorts=[]", "--json")
+    assert (plain.code, as_json.code) == (0, 0)
+    assert [run["change"] for run in as_json.json["runs"]] == ["", "cohorts=[]"]
+    assert as_json.json["runs"][0]["mirror"] is None
+    planted = plain.out.partition("A drop of 30 points planted from 8 Mar 2026 on")[2]
+    rows = [line for line in planted.splitlines() if line.startswith(("as given", "cohorts=[]"))]
+    assert [row.count("(8 of 8)") for row in rows] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--plant", 0.1), "--plant and --from belong together"),
+        (("--plant", 4, "--from", "2026-03-08"), "0.04 is 4 points"),
+        (("--plant", 0.1, "--from", "May"), "not a day such as 2026-05-01"),
+        (("--alt", "alerts.pages=1d"), "did you mean `page`"),
+        (("--alt", "checks.reward_outcome_decoupling.wort=1"), "wort: no such setting; known: tolerance, worth"),
+        (("--store", "x.sqlite"), "not both"),
+    ],
+)
+def test_what_cannot_be_looked_back_on_is_a_usage_fault(files: Files, arguments: tuple[object, ...], told: str) -> None:
+    ran = reward_drift("backtest", files.events, "-s", files.settings, *arguments)
+    assert ran.code == 2
+    assert told in ran.err
+
+
+def test_an_absent_file_and_an_absent_store_name_the_next_command(files: Files) -> None:
+    for arguments, told in (
+        (("absent.jsonl",), "absent.jsonl"),
+        (("--store", "absent.sqlite"), "reward-drift ingest"),
+    ):
+        ran = reward_drift("backtest", *arguments, "-s", files.settings)
+        assert ran.code == 2
+        assert told in ran.err
+
+
+@pytest.mark.skipif(not DATA, reason="REWARD_DRIFT_DATA names no folder of recorded loops")
+def test_a_recorded_loop_without_harm_would_have_shown_a_large_one() -> None:
+    """Rounds of an honest arm: nothing above a ticket by itself; a third of the outcome lost is a page."""
+    folder = Path(DATA or "") / "judge_goodhart" / "exp2_control"
+    given = (folder / "events.jsonl.gz", "-s", folder / "reward-drift.yaml")
+    run = reward_drift("backtest", *given, "--plant", 0.35, "--from", "2026-02-10", "--json").json["runs"][0]
+    assert run["first"]["warning"] is None
+    seen = run["mirror"]["seen"]["page"]
+    assert seen["runs_seen"] == 8
+    assert seen["mean_days"] < run["mirror"]["days_left"]
