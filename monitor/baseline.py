@@ -66,8 +66,8 @@ class Baseline:
     the reference hardly knew) uses the pooled value, kept last. answering: by cohort, share of its items that have a
     "reward", an "outcome", and "scored": a reward among those that a scorer tried; of an audit, of those asked. asked:
     the least chance with which an audit asked. expects: m_g(r), the outcome that a reward meant; returns: h_g(o), the
-    reward that an outcome brought. gain and reverse: slopes of outcome on reward and of reward on outcome within
-    cohorts, in reference units.
+    reward that an outcome brought. returning: share of units whose user had one before. gain and reverse: slopes of
+    outcome on reward and of reward on outcome within cohorts, in reference units.
     """
 
     window: Window
@@ -86,6 +86,7 @@ class Baseline:
     mean_reward: Array
     answering: Mapping[str, Array]
     asked: float
+    returning: float
     split: float  # an outcome above it is a success when pairs are formed
     gain: float
     reverse: float
@@ -140,7 +141,7 @@ def find_window(frame: pd.DataFrame, settings: Settings, first: str | None, as_o
 
     Raises ReferenceMissing if the named checkpoint never served.
     """
-    wanted, matured = settings.reference, microseconds(as_of - settings.outcome.horizon)
+    wanted, matured = settings.reference, microseconds(as_of - settings.wait)
     if wanted.from_ and wanted.until:
         start, end = microseconds(wanted.from_), microseconds(wanted.until)
         return Window(None, start, end, False, ended=matured >= end)
@@ -156,7 +157,7 @@ def find_window(frame: pd.DataFrame, settings: Settings, first: str | None, as_o
     ended = bool(len(others)) and matured - end > PATIENCE_US
     if len(labelled) >= LABELLED_UNITS and len(others):
         end = max(int(others.min()), int(labelled.iloc[LABELLED_UNITS - 1]) + 1)
-        ended = True
+        ended = settings.unit != "user-week" or matured >= end  # weeks do not end in the order of their answers
     return Window(name, start, end, wanted.checkpoint is None, ended)
 
 
@@ -189,6 +190,7 @@ def fit_baseline(frame: pd.DataFrame, window: Window, settings: Settings, revisi
         mean_reward=np.zeros(0),
         answering={},
         asked=1.0,
+        returning=0.0,
         split=0.0,
         gain=0.0,
         reverse=0.0,
@@ -209,6 +211,7 @@ def fit_baseline(frame: pd.DataFrame, window: Window, settings: Settings, revisi
         "mean_reward": _cohort_means(rewards, codes, len(cohorts)),
         "answering": _answering(items, codes, len(cohorts)),
         "asked": float(chances(items).min()),
+        "returning": _returning(items),
         "split": float(np.nanmean(even)),
         "gain": slope(rewards[both], outcomes[both], codes[both]) if both.any() else 0.0,
         "reverse": slope(outcomes[returned], rewards[returned], codes[returned]) if returned.any() else 0.0,
@@ -261,6 +264,12 @@ def _answering(items: pd.DataFrame, codes: Codes, cohorts: int) -> dict[str, Arr
     scored = np.where((rewarded > 0) | items["unscoreable"].to_numpy(bool), rewarded, np.nan)
     shares = {"reward": rewarded, "outcome": labelled / chances(items), "scored": scored}
     return {name: np.minimum(_cohort_means(values, codes, cohorts), 1.0) for name, values in shares.items()}
+
+
+def _returning(items: pd.DataFrame) -> float:
+    """Share of units whose user had one before."""
+    users = items[items["user"].notna()].drop_duplicates("unit")["user"]
+    return float(users.duplicated().mean()) if len(users) else 0.0
 
 
 def _traffic(items: pd.DataFrame, keys: tuple[str, ...]) -> tuple[dict[str, dict[str, float]], dict[str, int]]:

@@ -41,9 +41,9 @@ def changed_since(engine: Engine, settings: Settings, seq: int, closed: int, clo
     seq: the newest event already in the book. closed: the first day not decided yet; close: the first not to decide.
     A day may be named too early, never too late.
     """
-    horizon = settings.outcome.horizon // dt.timedelta(microseconds=1)
+    horizon, wait = (length // dt.timedelta(microseconds=1) for length in (settings.outcome.horizon, settings.wait))
     given = {"seq": seq, "metric": settings.outcome.metric, "horizon": horizon}
-    matured = {"low": closed * DAY_US - horizon, "high": close * DAY_US}
+    matured = {"low": closed * DAY_US - wait, "high": close * DAY_US}
     with engine.connect() as connection:
         came = (connection.execute(text(LATEST)).scalar() or 0) > seq
         touched = connection.execute(text(EARLIEST_TOUCHED), given).scalar() if came else None

@@ -32,6 +32,7 @@ from monitor.summary import summaries
 
 DAY = dt.timedelta(days=1)
 FINDING_DAYS = 28
+RETURNING = 0.5  # share of units of users seen before, from which on their days cannot count as independent
 RATE_CHECK = "feedback_response_rate"
 HEADLINE = SeriesKey("reward_outcome_decoupling", "A1", "")  # the series whose sight the state of the loop quotes
 
@@ -218,6 +219,11 @@ def _notes(snapshot: Snapshot, memory: Memory) -> list[str]:
         for key, n in baseline.small.items()
         if n
     ]
+    if baseline.returning > RETURNING and settings.unit == "user-day":
+        notes.append(
+            f"{baseline.returning:.0%} of the reference's units are of users seen before, whose days are not"
+            " independent: promises may not hold; with `unit: user-week` they do"
+        )
     if baseline.overdispersion > 1:
         notes.append("weeks of the reference differ more than chance: material harm is raised to 1.0 pt")
     return notes

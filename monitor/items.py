@@ -2,7 +2,8 @@
 
 An item is what one outcome speaks of: a response, a conversation (under its last response) or a user's horizon. It
 matures a fixed horizon after its last response and sees only what had happened by then, so that its reward, outcome
-and day never depend on when events arrived. Ties in time are broken by content, never by order of arrival.
+and day never depend on when events arrived; where a user's week is the unit, it waits for the end of that week. Ties in
+time are broken by content, never by order of arrival.
 """
 
 import datetime as dt
@@ -102,9 +103,9 @@ def load_items(
 
     revision: the scorer revision to use; None takes the one that scored most.
     """
-    horizon = settings.outcome.horizon // dt.timedelta(microseconds=1)
+    horizon, wait = (length // dt.timedelta(microseconds=1) for length in (settings.outcome.horizon, settings.wait))
     close = day_of(as_of)
-    query = _Query(engine, {"until": close * DAY_US, "since": max(since * DAY_US - horizon, 0), "horizon": horizon})
+    query = _Query(engine, {"until": close * DAY_US, "since": max(since * DAY_US - wait, 0), "horizon": horizon})
     query.parameters["metric"] = settings.outcome.metric
     key, counts = _subject_key(query)
     responses = _responses(query, key)
@@ -192,6 +193,8 @@ def _subjects(responses: pd.DataFrame, key: str, unit: str, horizon: int) -> pd.
         frame["window"] = 0
         frame["due"] = frame["time_us"] + horizon
     frame["day"] = frame["due"] // DAY_US
+    if unit == "user-week":
+        frame["day"] = _week_ends(frame)
     frame["user"] = frame["user_id"].astype(object).where(frame["user_id"].notna(), None)
     frame["unit"] = _unit(frame, unit)
     return frame
@@ -203,6 +206,14 @@ def _user_offset(users: pd.Series, horizon: int) -> "pd.Series[int]":
     lots = np.fromiter((user_lot(user) for user in distinct), np.int64, len(distinct))
     days = max(horizon // DAY_US, 1)
     return pd.Series((lots * days // LOTS)[codes] * DAY_US, index=users.index)
+
+
+def _week_ends(frame: pd.DataFrame) -> "pd.Series[int]":
+    """The last day of the week of the item's user in which it matures; weeks start on a day of each user's own."""
+    known = frame[frame["user_id"].notna()]
+    offset = _user_offset(known["user_id"], 7 * DAY_US) // DAY_US
+    ends = (known["day"] + offset) // 7 * 7 + 6 - offset
+    return ends.reindex(frame.index).fillna(frame["day"]).astype(np.int64)
 
 
 def _user_window(users: pd.Series, times: pd.Series, horizon: int) -> "pd.Series[int]":
@@ -223,7 +234,8 @@ def _last_of_each(frame: pd.DataFrame, horizon: int) -> pd.DataFrame:
 def _unit(frame: pd.DataFrame, unit: str) -> "pd.Series[Any]":
     """A unit is named within its day: an answer that matures later never reopens a day already decided."""
     alone = "r:" + frame["response_id"].astype(object)
-    column, prefix = {"conversation": ("conversation_id", "c:"), "user-day": ("user_id", "u:")}.get(unit, ("", ""))
+    users = dict.fromkeys(("user-day", "user-week"), ("user_id", "u:"))
+    column, prefix = {"conversation": ("conversation_id", "c:"), **users}.get(unit, ("", ""))
     if not column:
         return alone
     named = prefix + frame[column].astype(object) + "@" + frame["day"].astype(str).astype(object)

@@ -11,7 +11,7 @@ from monitor.result import Alert
 from monitor.statistics.reference_error import ReferenceError
 from monitor.versions import Version
 
-FORMAT = 7  # of a saved Memory; raise it when baseline, book or series mean something else than before
+FORMAT = 8  # of a saved Memory; raise it when baseline, book or series mean something else than before
 
 
 @dataclass(kw_only=True)

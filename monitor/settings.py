@@ -170,7 +170,7 @@ class Settings(Section):
     outcome: OutcomeSettings
     reference: ReferenceSettings = ReferenceSettings()
     cohorts: tuple[Name, ...] = ()
-    unit: Literal["response", "conversation", "user-day"] = "user-day"
+    unit: Literal["response", "conversation", "user-day", "user-week"] = "user-day"
     judges: JudgeSettings = JudgeSettings()
     gate: GateSettings = GateSettings()
     checks: dict[Name, dict[str, Any]] = Field(default_factory=dict)
@@ -178,6 +178,11 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     kafka: KafkaSettings | None = None
     retention: RetentionSettings = RetentionSettings()
+
+    @property
+    def wait(self) -> dt.timedelta:
+        """The longest time from a response until the unit it belongs to is complete."""
+        return self.outcome.horizon + dt.timedelta(days=6 if self.unit == "user-week" else 0)
 
     @model_validator(mode="after")
     def _risk_of_slices(self) -> "Settings":

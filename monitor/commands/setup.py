@@ -49,7 +49,7 @@ outcome: {{metric: {metric}, horizon: 14d, higher_is_better: true}}
 # reference: {{checkpoint: ckpt-00}}   or {{from: 2026-01-01, until: 2026-03-01}}
 
 cohorts: []                         # keys of a response's cohort that get series of their own, e.g. [tier, locale]
-unit: user-day                      # what counts as one independent unit: response, conversation or user-day
+unit: user-day                      # what counts as one independent unit: response, conversation, user-day, user-week
 
 # Mean time to a false alert of each severity, over all series together.
 alerts: {{ticket: 30d, warning: 365d, page: 3650d}}

@@ -99,7 +99,7 @@ def of_reference(one: Event) -> bool:
 @pytest.mark.parametrize("chance", [turning_to_complaints, asking_fewer])
 def test_ticking_tells_the_same_of_an_audit_as_one_look(chance: Chance) -> None:
     store, chosen = in_memory(), settings(cohorts=["tier"])
-    ticked = live(store, chosen, audited(chance, days=26, outcome_change=-35.0), every=7)
+    ticked = live(store, chosen, audited(chance, days=24, outcome_change=-40.0), every=10)
     whole = look(store, chosen, ticked.as_of).report
     assert told(ticked.alerts) == told(whole.alerts)
     assert found(ticked) == found(whole)

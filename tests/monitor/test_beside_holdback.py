@@ -97,7 +97,7 @@ def test_ticking_tells_the_same_beside_a_holdback_as_one_look(monkeypatch: pytes
     monkeypatch.setattr("monitor.checks.reward_outcome_decoupling.LEAST_HELD", 30)
     assert beside_holdback.LEAST_HELD > 30
     store, chosen = in_memory(), settings(cohorts=["tier"])
-    ticked = live(store, chosen, held_back_loop(), every=6)
+    ticked = live(store, chosen, held_back_loop(), every=9)
     whole = look(store, chosen, ticked.as_of).report
     assert told(ticked.alerts) == told(whole.alerts)
     assert ticked.alerts

@@ -90,7 +90,7 @@ def test_the_second_label_is_the_latest_of_another_source_in_time() -> None:
 
 def test_ticking_tells_the_same_noise_as_one_look() -> None:
     store, chosen = in_memory(), settings(cohorts=["tier"])
-    ticked = live(store, chosen, labelled_twice(0.1), every=7)
+    ticked = live(store, chosen, labelled_twice(0.1), every=15)
     whole = look(store, chosen, ticked.as_of).report
     assert told(ticked.alerts) == told(whole.alerts)
     mine, theirs = ([f for f in report.findings if f.check == "label_noise"] for report in (ticked, whole))
