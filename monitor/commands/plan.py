@@ -30,7 +30,8 @@ from monitor.commands.common import (
     with_known_checks,
 )
 from monitor.history import recall
-from monitor.power import Power, loop_of_numbers, loops_of_history
+from monitor.loops import loop_of_numbers, loops_of_history
+from monitor.power import Power
 from monitor.power import power as plan_power
 from monitor.replay import ingested
 from monitor.report.plan_text import backtest_text, power_text
@@ -130,9 +131,9 @@ def power(
 
 def _of_history(store: EventStore, settings: Settings, stage: Stage) -> Power:
     stage("looking at every day")
-    loops = loops_of_history(recall(store, settings))
+    loops, assumed = loops_of_history(recall(store, settings))
     stage("planning")
-    return plan_power(loops.pop(""), loops)
+    return plan_power(loops.pop(""), loops, assumed)
 
 
 def _defaults() -> Settings:

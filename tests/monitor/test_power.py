@@ -10,7 +10,8 @@ import pytest
 
 from consumers.store import EventStore
 from monitor.history import History, recall
-from monitor.power import NothingToPlanWith, loop_of_numbers, loops_of_history, power
+from monitor.loops import NothingToPlanWith, loop_of_numbers, loops_of_history
+from monitor.power import power
 from monitor.report.plan_text import power_text
 from monitor.sight import Harm, Loop
 from monitor.statistics.detector import BETS, COMPANION_FLOOR, DetectorState, advance, log_factors, mixture
@@ -132,7 +133,7 @@ def history() -> History:
 
 def test_a_history_is_planned_with_its_own_traffic_and_allowance(history: History) -> None:
     """60 labels a day, 20 days of reference, success .7, slope .3; half of the traffic in each tier."""
-    loops = loops_of_history(history)
+    loops, _ = loops_of_history(history)
     whole = loops[""]
     assert set(loops) == {"", "tier=a", "tier=b"}
     assert whole.labels_a_day == pytest.approx(60, rel=0.05)
@@ -144,7 +145,7 @@ def test_a_history_is_planned_with_its_own_traffic_and_allowance(history: Histor
 
 
 def test_numbers_of_a_history_plan_nearly_what_the_history_does(history: History) -> None:
-    measured = loops_of_history(history)[""]
+    measured = loops_of_history(history)[0][""]
     assumed, _ = loop_of_numbers(
         measured.labels_a_day, measured.success, measured.slope, measured.reference, history.settings
     )
@@ -154,7 +155,7 @@ def test_numbers_of_a_history_plan_nearly_what_the_history_does(history: History
 
 
 def test_an_outcome_at_its_floor_has_no_drop_to_plan_for(history: History) -> None:
-    whole = loops_of_history(history)[""]
+    whole = loops_of_history(history)[0][""]
     stakes = [dataclasses.replace(one, outcomes=np.zeros(one.outcomes.size)) for one in whole.stakes]
     floor = dataclasses.replace(whole, success=0.0, stakes=stakes)
     told = power_text("loop", power(floor, {}))
