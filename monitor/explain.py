@@ -23,15 +23,16 @@ from monitor.memory import First
 from monitor.result import Alert, Confirmed, Evidence, Example
 from monitor.snapshot import Snapshot
 from monitor.statistics.attribution import PARENTS, Stream, label_shares, name_label
-from monitor.statistics.detector import smallest_visible
-from monitor.statistics.family import series_weight
+from monitor.statistics.detector import guard_masses, smallest_visible
+from monitor.statistics.family import guard_weight, series_weight
 from monitor.statistics.intervals import mean_interval
 from monitor.statistics.reference_error import QUANTILE
 from monitor.statistics.verdicts import SHARED, verdict
 
 ASSOCIATION_CHECK, DECOUPLING_CHECK = "reward_outcome_association", "reward_outcome_decoupling"
 NULLS = {
-    "A1": "the outcome is not below what its reward meant in the reference; beside a large holdback, no more than there",
+    "A1": "the outcome is not below what its reward meant in the reference; beside a large holdback, no more than"
+    " there",
     "A2": "the outcome is not below its cohort's in the reference; while users are held back, not below theirs",
     "A3": "a success has the higher reward as often as in the reference",
     "A7": "the outcome rises by at least a tenth of what the reward gained, since the reference or beside a holdback",
@@ -184,14 +185,17 @@ def _evidence(
         likely_start=date_of(since),
         heaviest_bet=bet,
         scores=path.shares(day),
-        smallest_visible=smallest_visible(
-            n, deviation, info.allowance, case.thresholds[crossing.severity], _weight(case, leader)
-        ),
+        smallest_visible=smallest_visible(n, deviation, info.allowance, *_hurdle(case, crossing, leader, since)),
     )
 
 
-def _weight(case: Case, leader: SeriesKey) -> float:
-    return case.weights[leader] if leader.check == EVASION_CHECK else series_weight(leader.series)
+def _hurdle(case: Case, crossing: Crossing, leader: SeriesKey, since: int) -> tuple[float, float]:
+    """What a harm that began on a day must reach, and with what mass it starts."""
+    if crossing.rule == GUARD:
+        mass = float(guard_masses(since - case.book.first_day + 1)[-1])
+        return threshold_of(crossing, case.thresholds), guard_weight(leader.series) * mass
+    weight = case.weights[leader] if leader.check == EVASION_CHECK else series_weight(leader.series)
+    return case.thresholds[crossing.severity], weight
 
 
 def material_harm(snapshot: Snapshot) -> float:

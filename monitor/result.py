@@ -28,7 +28,8 @@ class Evidence:
     """Why an alert fired: the null, its allowance, the statistic against its threshold.
 
     `statistic` and `threshold` are days of mean time to a false alert for `rule` "restarting" and a likelihood-ratio
-    like e-value against 1/alpha for "known start". Shares of a point (0.01 = one point) elsewhere.
+    like e-value against 1/alpha for "known start" and "guard" (against the first baseline, for ever). Shares of a point
+    (0.01 = one point) elsewhere.
     """
 
     rule: str

@@ -53,6 +53,9 @@ unit: user-day                      # what counts as one independent unit: respo
 
 # Mean time to a false alert of each severity, over all series together.
 alerts: {{ticket: 30d, warning: 365d, page: 3650d}}
+# alerts.material_harm: 0.005       a loss of outcome that nobody would act on, 0 to 1
+# alerts.risk: {{tier=paid: 3.0}}     slices where harm weighs more than their traffic says
+# alerts.restart: day               or deployment: harm of new checkpoints is found sooner, other harm later
 """
 
 
