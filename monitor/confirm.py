@@ -1,7 +1,10 @@
-"""How strong is the evidence for each component of a story, since the last decision? From the book's daily sums.
+"""How strong is the evidence for each component of a story? From the book's daily sums.
 
-Every claim has the allowance for the baseline's error moved against it. A claim of change must also exceed the harm
-that nobody would act on; a claim of no change has to stay under the margin.
+All components speak of the time since one start, the day from which there is most evidence that the outcome moved: what
+held before a change is no evidence of what holds since. The start is chosen by looking, which its mass pays for.
+
+Every claim has the allowance for the baseline's error moved against it. A claim of change must exceed the allowance and
+the harm that nobody would act on; a claim of no change means less than the allowance and the margin together.
 """
 
 from dataclasses import dataclass, replace
@@ -17,8 +20,8 @@ from monitor.statistics.reference_error import QUANTILE
 Array = NDArray[np.float64]
 
 CHECK = "reward_outcome_decoupling"
-MARGIN = 0.01  # less than this is called no change, where the baseline is sure enough
-SLACK = 0.005  # and at least so much more than the allowance for its error
+MARGIN = 0.01  # what is measured, less than this, is called no change
+MOVED = ("C", "O-", "O+")  # the outcome moved: what these say most of is the start of the story
 LARGEST = 700.0  # log of the largest e-value told
 
 
@@ -32,10 +35,6 @@ class _Claim:
     def __neg__(self) -> "_Claim":
         return replace(self, sums=-self.sums)
 
-    @property
-    def margin(self) -> float:
-        return max(MARGIN, self.error + SLACK)
-
 
 def component_evidence(
     book: SeriesBook, slice_name: str, material_harm: float, begin: int = 0, until: int | None = None
@@ -43,20 +42,22 @@ def component_evidence(
     """E-value of each component (statistics.verdicts) of a slice at the close of the last day before `until`.
 
     begin, until: indices of the book's days; begin is the last decision, from which evidence counts. A component whose
-    series has no unit stays at most 1.
+    series has no unit stays under 1. No day, no component.
     """
     days = slice(begin, book.days if until is None else until)
+    if begin >= (book.days if until is None else until):
+        return {}
     masses = start_masses(len(range(*days.indices(book.days))), _deployments(book, days))
     a1, a2, a4, a6, a7, held, beside = (
         _claim(book, SeriesKey(CHECK, series, slice_name), days, material_harm)
         for series in ("A1", "A2", "A4", "A6", "A7", "H", "P")
     )
 
-    def more(claim: _Claim) -> float:
-        return _last(claim.sums, claim.error + material_harm, masses)
+    def more(claim: _Claim) -> Array:
+        return log_evidence(claim.sums, claim.error + material_harm, masses)
 
-    def less(claim: _Claim) -> float:
-        return _last(-claim.sums, claim.error - claim.margin, masses)
+    def less(claim: _Claim) -> Array:
+        return log_evidence(-claim.sums, -MARGIN, masses)
 
     halfway = _Claim(blend(a4.sums, a6.sums, 1 / 2), (a4.error + a6.error) / 2)
     own_part = _Claim(blend(-held.sums, beside.sums, 1 / 3), held.error / 3)
@@ -64,17 +65,18 @@ def component_evidence(
         "O-": more(a2),
         "O+": more(-a2),
         "O0": less(a2),
-        "C": float(np.logaddexp(more(a1), more(a7)) - np.log(2)),
-        "C0": min(less(a1), less(a7)),
+        "C": np.logaddexp(more(a1), more(a7)) - np.log(2),
+        "C0": np.minimum(less(a1), less(a7)),
         "R+": more(a4),
         "U": less(a4),
-        "R-": _last(-halfway.sums, halfway.error, masses),
-        "R0": _last(halfway.sums, halfway.error, masses),
+        "R-": log_evidence(-halfway.sums, halfway.error, masses),
+        "R0": log_evidence(halfway.sums, halfway.error, masses),
         "V": more(a6),
         "H-": more(held),
-        "P0": _last(-own_part.sums, own_part.error, masses),
+        "P0": log_evidence(-own_part.sums, own_part.error, masses),
     }
-    return {name: float(np.exp(min(log, LARGEST))) for name, log in logs.items()}
+    start = int(np.argmax(np.max([logs[name] for name in MOVED], axis=0)))
+    return {name: float(np.exp(min(log[start], LARGEST))) for name, log in logs.items()}
 
 
 def _claim(book: SeriesBook, key: SeriesKey, days: slice, material_harm: float) -> _Claim:
@@ -93,7 +95,3 @@ def _deployments(book: SeriesBook, days: slice) -> list[int]:
     first = served.argmax(axis=0)[served.any(axis=0)]
     last = days.indices(book.days)[1]
     return [int(day) - days.start for day in first if days.start <= day < last]
-
-
-def _last(sums: DailySums, bound: float, masses: Array) -> float:
-    return float(log_evidence(sums, bound, masses)[-1]) if masses.size else -np.inf
