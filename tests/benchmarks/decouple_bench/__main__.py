@@ -23,11 +23,11 @@ ANCHORS = (10, 30)
 ABOUT = """\
 Generated loops, not data of anybody: 4 cohorts, a thumb as reward, a binary outcome, {labels} labels a day, 60
 reference days, then 224 monitored days; whatever changes does so after 56 of them. {runs} runs of each harm, {quiet} of
-each null and benign change ({few} for ADWIN, KSWIN and MAPIE), seed {seed}. Everything not called *guaranteed* is tuned
-on {tuning} other null runs with the weekday mix ({few_tuning} for ADWIN, KSWIN and MAPIE; seed {tuning_seed}) to alert
-in at most .10 of them. Guaranteed modes are not tuned: default allowance, default weights of the family (A1 alone:
-weight 1), A = mean days to a false alert. Families, known baselines, cadence, evasion and stories are measured by
-themselves.
+each null and benign change ({few} of each trap, and for ADWIN, KSWIN and MAPIE), seed {seed}. Everything not called
+*guaranteed* is tuned on {tuning} other null runs with the weekday mix ({few_tuning} for ADWIN, KSWIN and MAPIE; seed
+{tuning_seed}) to alert in at most .10 of them. Guaranteed modes are not tuned: default allowance, default weights of
+the family (A1 alone: weight 1), A = mean days to a false alert. Families, known baselines, cadence, evasion and stories
+are measured by themselves.
 
 Delay is the mean over the 168 days that are left, 168 where there was no alert, ± its standard error; runs that alerted
 before the change are left out (-: all had). Intervals are 95%: exact binomial for shares, bootstrap over runs for
@@ -72,7 +72,8 @@ def watch(size: Size, processes: int) -> tuple[summary.Found, summary.Found]:
     few = [case.with_labels(FEW_LABELS) for case in (TUNED_ON, HARMS[0], HARMS[1])]
     tune = watch_all([TUNED_ON, few[0]], size.tuning, min(size.tuning, 2 * size.few), TUNING_SEED, processes)
     quiet = watch_all([*NULLS, *BENIGN], size.quiet, size.few, SEED, processes)
-    return tune, quiet | watch_all([*HARMS, *TRAPS, *few], size.runs, size.few, SEED, processes)
+    traps = watch_all(TRAPS, size.few, size.few, SEED, processes)
+    return tune, quiet | traps | watch_all([*HARMS, *few], size.runs, size.few, SEED, processes)
 
 
 def watch_judged(size: Size) -> tuple[summary.Found, summary.Found]:

@@ -62,7 +62,9 @@ class Run:
         mine = np.flatnonzero(self.before)
         frame = pd.DataFrame(
             {
+                "response_id": mine,
                 "unit": self.unit[mine],
+                "user": self.unit[mine],
                 "checkpoint": "ckpt-00",
                 "cohort": TIERS[self.cohort[mine]],
                 "time_us": (FIRST_DAY + self.day[mine]) * DAY_US,
