@@ -14,7 +14,8 @@ from scipy.special import ndtri
 from monitor.alerts import OPEN, Episode, EpisodeKey
 from monitor.check import Finding, Interval, Verdict
 from monitor.curve import CHECK, SERIES, Point, Reading
-from monitor.explain import Case, change_of, examples_of, flipped, items_of, points
+from monitor.examples import examples_of
+from monitor.explain import Case, change_of, flipped, items_of, points
 from monitor.items import date_of
 from monitor.result import Alert, Evidence
 from monitor.statistics.family import CURVE_WEIGHT, curve_level
@@ -106,7 +107,7 @@ def explain_curve(case: Case, episode: Episode) -> list[Alert]:
             n=n,
             message=message,
             evidence=_evidence(case, reading, since, frame),
-            examples=examples_of(case, frame[(frame["checkpoint"] == newest.checkpoint).to_numpy(bool)]),
+            examples=examples_of(case.snapshot, frame[(frame["checkpoint"] == newest.checkpoint).to_numpy(bool)]),
             state=episode.state,
         )
     ]

@@ -3,14 +3,13 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import bindparam, text
 
 from monitor.alerts import GUARD, Crossing, Episode, is_guard
 from monitor.baseline import cohort_values
+from monitor.blame import LOOK_BACK_DAYS, first_worse, most_served, serve_within_days
 from monitor.book import SeriesBook, SeriesKey
 from monitor.check import Interval
 from monitor.confirm import component_evidence
@@ -18,6 +17,7 @@ from monitor.curve import Reading, Training, read_curve
 from monitor.escape_words import CHECK as EVASION_CHECK
 from monitor.escape_words import escape_message
 from monitor.evidence import Path, likely_start, threshold_of
+from monitor.examples import examples_of
 from monitor.items import date_of, day_of, load_items
 from monitor.memory import First
 from monitor.result import Alert, Confirmed, Evidence, Example
@@ -38,10 +38,6 @@ NULLS = {
     "A7": "the outcome rises by at least a tenth of what the reward gained, since the reference or beside a holdback",
     "A8": "no more answers escape being judged than in the reference; while users are held back, than among them",
 }
-TEXTS = text("""
-    SELECT r.response_id, t.prompt, t.response FROM response AS r JOIN text AS t ON t.seq = r.seq
-    WHERE r.response_id IN :ids ORDER BY r.time_us DESC
-""").bindparams(bindparam("ids", expanding=True))
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ def explain(case: Case, episode: Episode) -> list[Alert]:
     part = {} if episode.check == EVASION_CHECK or is_guard(episode) else episode.slice
     frame = items_of(case, part, start + case.book.first_day)
     story = _story(case, episode)
-    examples = examples_of(case, frame, episode.slice.get("escapes"))
+    examples = examples_of(case.snapshot, frame, episode.slice.get("escapes"))
     return [
         _alert(case, episode, crossing, leader, start, bet, frame, story, examples) for crossing in episode.crossings
     ]
@@ -123,7 +119,8 @@ def _alert(
     examples: list[Example],
 ) -> Alert:
     since = start + case.book.first_day
-    checkpoint = _blamed(frame[frame["day"] <= crossing.day])
+    part = {} if episode.check == EVASION_CHECK or is_guard(episode) else episode.slice
+    checkpoint = _blamed(case, part, frame, since, crossing.day)
     traffic = _traffic(episode)
     reward, outcome = change_of(case, "A4", since, traffic), flipped(change_of(case, "A2", since, traffic))
     effect = change_of(case, leader.series, since, leader.slice, leader.check)
@@ -280,60 +277,13 @@ def in_slice(frame: pd.DataFrame, part: Mapping[str, str]) -> pd.DataFrame:
     return frame
 
 
-def _blamed(frame: pd.DataFrame) -> str:
-    """The checkpoint that served most units; the later one of two equals."""
-    if frame.empty:
-        return ""
-    served = frame.groupby("checkpoint").agg(units=("unit", "nunique"), last=("time_us", "max"))
-    return str(served.sort_values(["units", "last"]).index[-1])
-
-
-def examples_of(case: Case, frame: pd.DataFrame, escaped: str | None = None) -> list[Example]:
-    """Five to read by a fixed rule: three high-reward failures, one at random, one of the worst cohort.
-
-    escaped: instead three of the newest that gave no "reward" (no "outcome") and one at random.
-    """
-    picks: dict[str, tuple[str, pd.Series[Any]]] = {}
-    for why, rows, count in _rules(case, frame) if escaped is None else _escape_rules(frame, escaped):
-        fresh = [row for _, row in rows.head(10).iterrows() if row["response_id"] not in picks][:count]
-        picks.update({row["response_id"]: (why, row) for row in fresh})
-    if not picks:
-        return []
-    with case.snapshot.engine.connect() as connection:
-        texts = {row[0]: (row[1], row[2]) for row in connection.execute(TEXTS, {"ids": list(picks)})}
-    return [_example(why, row, texts.get(name, (None, None))) for name, (why, row) in picks.items()]
-
-
-def _rules(case: Case, frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame, int]]:
-    ordered = frame.sort_values(["reward", "time_us", "response_id"], ascending=[False, False, True])
-    failed = ordered[ordered["outcome"] <= case.snapshot.baseline.split]
-    worst = failed[failed["cohort"] == _worst_cohort(frame)] if len(failed) else failed
-    return [
-        ("high reward, failed outcome", failed, 3),
-        ("worst cohort, failed outcome", worst, 1),
-        ("drawn at random", _scrambled(frame), 1),
-    ]
-
-
-def _escape_rules(frame: pd.DataFrame, escaped: str) -> list[tuple[str, pd.DataFrame, int]]:
-    newest = frame[frame[escaped].isna()].sort_values(["time_us", "response_id"], ascending=[False, True])
-    return [(f"gave no {escaped}", newest, 3), ("drawn at random", _scrambled(frame), 1)]
-
-
-def _scrambled(frame: pd.DataFrame) -> pd.DataFrame:
-    hashed = pd.util.hash_pandas_object(frame["response_id"].astype(object), index=False)
-    return frame.iloc[np.argsort(hashed)]
-
-
-def _example(why: str, row: "pd.Series[Any]", texts: tuple[str | None, str | None]) -> Example:
-    reward, outcome = (None if pd.isna(row[name]) else float(row[name]) for name in ("reward", "outcome"))
-    return Example(str(row["response_id"]), str(row["checkpoint"]), why, reward, outcome, *texts)
-
-
-def _worst_cohort(frame: pd.DataFrame) -> str | None:
-    means = frame.dropna(subset=["outcome", "cohort"]).groupby("cohort")["outcome"].agg(["mean", "size"])
-    means = means[means["size"] >= 10]
-    return None if means.empty else str(means.sort_index()["mean"].idxmin())
+def _blamed(case: Case, part: Mapping[str, str], frame: pd.DataFrame, since: int, until: int) -> str:
+    """The checkpoint to name: of items since the likely start, or where several serve a day, by the change point."""
+    served = frame[frame["day"] <= until]
+    if not serve_within_days(served):
+        return most_served(served)
+    longer = items_of(case, part, since - LOOK_BACK_DAYS)
+    return first_worse(case.snapshot, longer[longer["day"] <= until]) or most_served(served)
 
 
 def _message(
