@@ -26,7 +26,7 @@ class Size:
 
 
 SHORT = Size(runs=40, quiet=60, few=10, tuning=100, families=10, loops=20, stories=10, known=200)
-FULL = Size(runs=100, quiet=300, few=30, tuning=300, families=120, loops=200, stories=40, known=1000)
+FULL = Size(runs=100, quiet=300, few=30, tuning=300, families=360, loops=200, stories=40, known=1000)
 
 
 def measure(size: Size, seed: int, processes: int) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 1,000 labels a day, some 208 a checkpoint, 20 reference days. From one checkpoint on, at any hour of the 49th day,
 reward and outcome change at once and stay. When the warning comes, about 67 newer checkpoints have served whose
-outcomes nobody knows yet. Two rules are asked: the checkpoint that served most since the likely start, and the change
-point among the checkpoints in order of service.
+outcomes nobody knows yet. Two rules are asked: the change point among the checkpoints in order of service, which the
+product takes where several serve a day, and the checkpoint that served most since the likely start, as elsewhere.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from monitor.blame import LOOK_BACK_DAYS
 from monitor.evidence import likely_start, walk
 from monitor.statistics.change_point import change_shares
 from monitor.statistics.family import series_weight
@@ -82,7 +83,7 @@ def _watch(rng: np.random.Generator, change: tuple[float, float] | None) -> Blam
         return None
     first = int(over.argmax())
     start = likely_start(book, GLOBAL_A1, first)[0]
-    most, point = _most_served(loop, start, first), _change_point(loop, first)
+    most, point = _most_served(loop, start, first), _change_point(loop, start, first)
     return Blame(REFERENCE_DAYS + first + 1 - loop.guilty * HOURS / 24, most - loop.guilty, point - loop.guilty)
 
 
@@ -103,9 +104,10 @@ def _loop(rng: np.random.Generator, change: tuple[float, float] | None) -> Loop:
     return Loop(run, checkpoint, guilty)
 
 
-def _change_point(loop: Loop, alerted: int) -> int:
-    """The checkpoint from which on A1 of what had matured by the alert is worse."""
-    mine = (loop.run.day >= REFERENCE_DAYS) & (loop.run.day <= REFERENCE_DAYS + alerted)
+def _change_point(loop: Loop, start: int, alerted: int) -> int:
+    """The checkpoint from which on A1 is worse, of what matured from two weeks before the likely start to the alert."""
+    day = loop.run.day - REFERENCE_DAYS
+    mine = (day >= max(start - LOOK_BACK_DAYS, 0)) & (day <= alerted)
     effects, first = loop.run.effects["A1"][mine], int(loop.checkpoint[mine][0])
     served = loop.checkpoint[mine] - first
     units, totals = np.bincount(served).astype(float), np.bincount(served, effects)

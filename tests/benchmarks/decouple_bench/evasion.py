@@ -61,13 +61,13 @@ STORIES = (
 def measure(loops: int, seed: int) -> list[dict[str, Any]]:
     """Two rows a story, of tickets and of warnings: share of loops with one after the change, by the fourth checkpoint.
 
-    Loops with an alert before the change are left out, `early` tells how many; of silent stories all alerts count,
-    against the bound of one way to escape.
+    loops: of each story; twice as many of the silent ones. Loops with an alert before the change are left out, `early`
+    tells how many; of silent stories all alerts count, against the bound of one way to escape.
     """
     return [
         _told(story, severity, days, paths)
         for number, story in enumerate(STORIES)
-        for paths in [np.stack([_path(story, np.random.default_rng([seed, number, loop])) for loop in range(loops)])]
+        for paths in [_paths(story, loops * (1 + story.silent), [seed, number])]
         for severity, days in PROMISED.items()
     ]
 
@@ -92,6 +92,10 @@ def _told(story: Story, severity: str, days: int, paths: Array) -> dict[str, Any
         "days": float(late.mean()) if alerted.size else None,
         "checkpoint": int(np.ceil(late.max() / CHECKPOINT_DAYS)) if alerted.size else None,
     }
+
+
+def _paths(story: Story, loops: int, seed: list[int]) -> Array:
+    return np.stack([_path(story, np.random.default_rng([*seed, loop])) for loop in range(loops)])
 
 
 def _path(story: Story, rng: np.random.Generator) -> Array:

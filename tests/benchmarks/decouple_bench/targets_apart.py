@@ -55,11 +55,10 @@ def _limit(row: dict[str, Any], name: str, told: str) -> dict[str, Any]:
 def _cadence(cadence: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for row in cadence["harms"]:
-        for rule in ("change_point", "most_served"):
-            told = f"{cadence['in_flight']:.0f} checkpoints in flight, {row['scenario']}: blamed within 2, by {rule}"
-            warned = f"{row['warned']} of {row['loops']} loops warned, after {row['days']:.1f} days"
-            beside = f"{warned}; exact {row[rule + '_exact']:.2f}"
-            rows.append(at_least(told.replace("_", " "), BLAMED, _share(row[rule]), beside=beside))
+        told = f"{cadence['in_flight']:.0f} checkpoints in flight, {row['scenario']}: blamed within 2 checkpoints"
+        warned = f"{row['warned']} of {row['loops']} loops warned, after {row['days']:.1f} days"
+        beside = f"{warned}; exact {row['change_point_exact']:.2f}; most served: {row['most_served']['share']:.2f}"
+        rows.append(at_least(told, BLAMED, _share(row["change_point"]), beside=beside))
     quiet = cadence["null"]
     bound = tuple(value / quiet["bound"] for value in _share(quiet))
     told = (
@@ -80,7 +79,7 @@ def _evasion(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             beside = f"{found} of {loops} loops, the last at checkpoint {worst}"
             told.append(at_least(name, 1.0, (found / loops, *share), beside=beside))
     for row in rows:
-        if row["silent"]:
+        if row["silent"] and row["severity"] == "ticket":
             bound = tuple(value / row["bound"] for value in _share(row))
             name = f"{row['story']}: {row['severity']}s over the bound of {row['bound']:.3f}"
             told.append(at_most(name, 1.0, (bound[0], bound[1], bound[2]), beside=f"{row['runs']} loops"))
