@@ -240,7 +240,7 @@ def _story(case: Case, episode: Episode) -> Story:
         return Story("evasion", "evasion")
     base = case.snapshot.baseline
     shares = label_shares(
-        _stream(case, episode, "A1"), _stream(case, episode, "A4"), base.gain, base.reverse,
+        _stream(case, episode, "A2"), _stream(case, episode, "A4"), base.gain, base.reverse,
         float(case.snapshot.settings.checks.get(episode.check, {}).get("worth", 0.1)), base.overdispersion,
     )  # fmt: skip
     warned = next((c.day for c in episode.crossings if c.severity != "ticket"), episode.crossings[0].day)
@@ -249,6 +249,8 @@ def _story(case: Case, episode: Episode) -> Story:
     found = verdict(components)
     if found is not None and found[0] == SHARED:
         attribution = SHARED
+    if found is not None and found[0] in PARENTS:  # a leaf that is confirmed is more than the likeliest one
+        attribution = leading = found[0]
     return Story(attribution, leading, shares, None if found is None else Confirmed(*found), components)
 
 

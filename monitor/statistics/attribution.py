@@ -1,10 +1,10 @@
-"""Which story do reward and residual tell together: gaming, inflation, blind reward, plain harm, or an improvement?
+"""Which story do reward and outcome tell together: gaming, inflation, blind reward, plain harm, or an improvement?
 
-The alert says that something moved; this names what. Daily means of the residual A1 (y_C) and of the reward gain A4
-(y_R) since the last reset are compared with planted stories: a change of the reward by D_R and of the outcome by D_O,
-starting at tau, at once or growing over 56 or 168 days. With the baseline error integrated out,
+The alert says that something moved; this names what. Daily means of the loss of outcome A2 (y_O) and of the gain of
+reward A4 (y_R) since the last reset are compared with planted stories: a change of the reward by D_R and of the outcome
+by D_O, starting at tau, at once or growing over 56 or 168 days. With the baseline error integrated out,
 
-    log L = D_C F_C - D_C^2 S_C / 2 + D_R F_R - D_R^2 S_R / 2,   D_C = gain * D_R - D_O
+    log L = -D_O F_O - D_O^2 S_O / 2 + D_R F_R - D_R^2 S_R / 2
 
 Averaged over amplitudes, summed over tau and profile, normalised over the five labels. Shares are measured, not
 guaranteed: the alert keeps its own bound.
@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 
 AMPLITUDES = np.array([1, 1.5, 2.2, 3.3, 5, 7.5, 11, 16, 25, 40, 60]) / 100
 RISING = AMPLITUDES[1:]  # where the reward rises
+MOST_LOST = 2.0  # outcome for each reward gained, in a story of gaming
 RAMPS = (0, 56, 168)  # days until the change is complete; 0: at once
 PARENTS = {"gaming": "decoupling", "inflation": "decoupling", "blind_reward": "harm", "plain_harm": "harm"}
 PARENT_SHARE = 0.9
@@ -39,26 +40,26 @@ class Stream:
 
 
 def label_shares(
-    residual: Stream, reward: Stream, gain: float, reverse: float, worth: float, overdispersion: float = 1.0
+    loss: Stream, reward: Stream, gain: float, reverse: float, worth: float, overdispersion: float = 1.0
 ) -> dict[str, float]:
     """Share of evidence of each label: gaming, inflation, blind_reward, plain_harm, benign; they sum to 1.
 
-    residual, reward: streams over the same consecutive days. gain: slope of outcome on reward in the reference;
-    reverse: of reward on outcome. worth: least outcome that a point of reward must bring. overdispersion: of day means.
+    loss, reward: streams of A2 and A4 over the same consecutive days. gain: slope of outcome on reward in the
+    reference; reverse: of reward on outcome. worth: least outcome that a point of reward must bring. overdispersion: of
+    day means.
 
     >>> n = np.full(60, 100.0)
-    >>> up, worse = Stream(n, n * 0.09, 0.24, 0.006), Stream(n, n * 0.066, 0.2, 0.006)
+    >>> up, worse = Stream(n, n * 0.09, 0.24, 0.006), Stream(n, n * 0.04, 0.2, 0.006)
     >>> shares = label_shares(worse, up, gain=0.29, reverse=0.35, worth=0.1)
     >>> max(shares, key=shares.get)
     'gaming'
     """
     logs: dict[str, list[float]] = {}
-    profiles = list(_profiles(residual.n.size))
-    c = _projections(residual, profiles, overdispersion)
+    profiles = list(_profiles(loss.n.size))
+    o = _projections(loss, profiles, overdispersion)
     r = _projections(reward, profiles, 1.0)
     for label, reward_change, outcome_change in _stories(reverse, max(gain, worth)):
-        shift = gain * reward_change - outcome_change
-        log = np.outer(c[0], shift) - np.outer(c[1], shift**2) / 2
+        log = -np.outer(o[0], outcome_change) - np.outer(o[1], outcome_change**2) / 2
         log += np.outer(r[0], reward_change) - np.outer(r[1], reward_change**2) / 2
         logs.setdefault(label, []).append(_log_mean(log))
     combined = {label: _log_mean(np.array(values)) for label, values in logs.items()}
@@ -88,8 +89,9 @@ def name_label(shares: Mapping[str, float], days_since_warning: int) -> tuple[st
 def _stories(reverse: float, earned: float) -> Iterator[tuple[str, Array, Array]]:
     """(label, reward changes, outcome changes) over the amplitudes."""
     a, zero = AMPLITUDES, np.zeros(AMPLITUDES.size)
-    yield "gaming", RISING, -0.35 * RISING
-    yield "gaming", RISING, -0.7 * RISING
+    for lost in RISING:
+        gained = RISING[lost <= MOST_LOST * RISING]
+        yield "gaming", gained, np.full(gained.size, -lost)
     yield "inflation", RISING, np.zeros(RISING.size)
     yield "blind_reward", zero, -a
     yield "plain_harm", -reverse * a, -a

@@ -20,12 +20,12 @@ def told(reward: float, outcome: float, seed: int, ramp: int = 1, days: int = 84
     """Shares for a change of reward and outcome, in points, growing over `ramp` days from day 14 on."""
     rng = np.random.default_rng(seed)
     progress = np.clip((np.arange(days) - 13) / ramp, 0, 1)
-    lift, loss = progress * reward / 100, progress * outcome / 100
+    lift, fall = progress * reward / 100, progress * outcome / 100
     labels, rewards = np.full(days, 100.0), np.full(days, 500.0)
-    residual = labels * (GAIN * lift - loss + rng.normal(0, ERROR)) + rng.normal(0, 0.44 * 10, days)
+    lost = labels * (rng.normal(0, ERROR) - fall) + rng.normal(0, 0.45 * 10, days)
     gained = rewards * (lift + rng.normal(0, ERROR)) + rng.normal(0, 0.49 * np.sqrt(500), days)
     return label_shares(
-        Stream(labels, residual, 0.19, ERROR), Stream(rewards, gained, 0.24, ERROR), GAIN, REVERSE, WORTH
+        Stream(labels, lost, 0.2, ERROR), Stream(rewards, gained, 0.24, ERROR), GAIN, REVERSE, WORTH
     )
 
 
@@ -48,6 +48,12 @@ def test_planted_stories_are_named_and_no_other_parent_is(story: str, ramp: int)
     names = [name_label(told(reward, outcome, seed, ramp), LEAF_PATIENCE_DAYS)[0] for seed in range(40)]
     assert names.count(story) >= LEAST[story]
     assert {PARENTS.get(name, name) for name in names} <= {PARENTS[story], "undecided"}
+
+
+@pytest.mark.parametrize("outcome", [0.0, -7.0, -15.0])
+def test_a_reward_that_rises_by_37_points_is_gaming_only_where_the_outcome_falls(outcome: float) -> None:
+    names = [name_label(told(37.0, outcome, seed), LEAF_PATIENCE_DAYS)[0] for seed in range(20)]
+    assert names.count("gaming" if outcome else "inflation") >= 18
 
 
 @pytest.mark.parametrize("outcome", [2.6, 5.0])

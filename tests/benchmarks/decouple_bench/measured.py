@@ -160,8 +160,8 @@ class Run:
     def named(self, book: SeriesBook, until: int, warned: int) -> tuple[str, str]:
         """(attribution, leading label) at the close of a monitored day, for an alert of day `warned`; all traffic."""
         base = self.baseline
-        residual, reward = _stream(book, "A1", until), _stream(book, "A4", until)
-        shares = label_shares(residual, reward, base.gain, base.reverse, WORTH, base.overdispersion)
+        loss, reward = _stream(book, "A2", until), _stream(book, "A4", until)
+        shares = label_shares(loss, reward, base.gain, base.reverse, WORTH, base.overdispersion)
         return name_label(shares, until - warned)
 
     def parts(self) -> list[int | None]:
