@@ -9,11 +9,12 @@ import numpy as np
 from tests.benchmarks.decouple_bench import metrics
 from tests.benchmarks.decouple_bench.runs import Watched
 from tests.benchmarks.decouple_bench.scenarios import TUNED_ON
-from tests.benchmarks.decouple_bench.summary import A1, GUARANTEED, PROMISED, Found
+from tests.benchmarks.decouple_bench.summary import GUARANTEED, PROMISED, Found
 
 PRESENT = importlib.util.find_spec("matplotlib") is not None
 PANELS = ("abrupt +9/-4", "slow +9/-4 in 12 steps")
 SHARES = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6])
+MARKERS = ("*", "P", "^", "v")
 OURS = "e-SR on A1, tuned"
 
 
@@ -25,7 +26,7 @@ def draw(found: Found, labels: int, path: Path) -> None:
     mpl.rcParams["svg.hashsalt"] = "decouple-bench"
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, len(PANELS), figsize=(12, 5), sharex=True)
+    figure, axes = plt.subplots(1, len(PANELS), figsize=(14, 5.5), sharex=True)
     null = found[TUNED_ON.name, labels]
     for axis, name in zip(axes, PANELS, strict=True):
         _sweep(axis, null, found[name, labels])
@@ -33,8 +34,8 @@ def draw(found: Found, labels: int, path: Path) -> None:
         axis.yaxis.set_major_formatter("{x:.0f}")
         axis.yaxis.set_minor_formatter("{x:.0f}")
     axes[0].set_ylabel("mean days to the alert (168 if none)")
-    axes[1].legend(fontsize=7)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0, 0.8, 1))
+    axes[1].legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.02, 1.0))
     figure.savefig(path, metadata={"Date": None})
 
 
@@ -44,11 +45,10 @@ def _sweep(axis: Any, null: Watched, harm: Watched) -> None:
         style = {"color": f"C{number % 10}", "linestyle": "-" if number < 10 else "--", "marker": "."}
         width = 2.5 if detector == OURS else 1.2
         axis.plot(*_curve(null, harm, detector), label=detector, linewidth=width, **style)
-    for detector, days in GUARANTEED:
+    for (detector, days), marker in zip(GUARANTEED, MARKERS, strict=True):
         share, late = _at(null, harm, detector, float(np.log(days)))
-        axis.plot(share, late, "k*" if detector == A1 else "k^", markersize=9)
-        lift = -3 if detector == A1 else 3
-        axis.annotate(f"{detector}, A={days}", (share, late), (6, lift), textcoords="offset points", fontsize=7)
+        label = f"{detector}, guaranteed A={days:,}"
+        axis.plot(share, late, marker, color="black", linestyle="", markersize=9, zorder=3, label=label)
 
 
 def _curve(null: Watched, harm: Watched, detector: str) -> tuple[list[float], list[float]]:

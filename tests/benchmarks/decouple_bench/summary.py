@@ -31,6 +31,7 @@ JUDGE_PROMISED = [("e-SR on B1", 365), ("e-SR on B1", 2240), ("e-SR on B2", 365)
 UNTUNED = {"7-day z, raw outcome": 1.645, "28-day z, raw outcome": 1.645, "reference-window test": 0.1,
            "Page-Hinkley, raw outcome": 50.0, "ADWIN, raw outcome": -np.log(0.00201),
            "MAPIE risk monitoring, raw outcome": 0.005, "MAPIE risk monitoring, A1": 0.005}  # fmt: skip
+MAPIES = ("MAPIE risk monitoring, A1", "MAPIE risk monitoring, raw outcome")
 RAW = ("CUSUM, raw outcome", "Page-Hinkley, raw outcome", "7-day z, raw outcome", "28-day z, raw outcome",
        "ADWIN, raw outcome", "KSWIN, daily means", "MAPIE risk monitoring, raw outcome")  # fmt: skip
 
@@ -46,10 +47,16 @@ class Mode:
 
 
 def modes(tune: Watched, promised: Sequence[tuple[str, float]]) -> list[Mode]:
-    """The guaranteed modes, (detector, days) each, then all other detectors tuned to a tenth of these null runs."""
+    """The guaranteed modes, (detector, days) each, MAPIE's by its own promise, then all detectors but the first tuned.
+
+    Tuned: to a tenth of these null runs.
+    """
     ours = [Mode(f"{name}, guaranteed A={days:,}", name, float(np.log(days)), days) for name, days in promised]
     taken = {name for name, _ in promised}
-    return ours + [
+    theirs = [
+        Mode(f"{name}, guaranteed .05 for ever", name, UNTUNED[name], None) for name in MAPIES if name in tune.paths
+    ]
+    return [*ours, *theirs] + [
         Mode(name, name, metrics.tuned(path), None) for name, path in tune.paths.items() if name not in taken
     ]
 
