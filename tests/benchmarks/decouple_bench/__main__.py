@@ -5,6 +5,7 @@ Writes results/decouple_bench.{json,md,svg} (in full) or results/decouple_bench_
 
 import argparse
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -48,7 +49,7 @@ def main() -> None:
     name = "decouple_bench" if asked.full else "decouple_bench_short"
     found = measure(size, asked.processes, RESULTS / f"{name}.svg")
     text = report.markdown(found)
-    (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    (RESULTS / f"{name}.json").write_text(json.dumps(_finite(found), indent=1) + "\n")
     (RESULTS / f"{name}.md").write_text(text)
     print(text)
 
@@ -118,6 +119,15 @@ def judge_figures(tune: summary.Found, found: summary.Found) -> dict[str, Any]:
             "benign": summary.benign(found, modes, anchors, JUDGE_BENIGN),
         }
     return {"judge": told, "judge_targets": rows}
+
+
+def _finite(value: Any) -> Any:
+    """The same without NaN, which no reader of JSON has to know: what could not be measured is null."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _about(size: Size, processes: int, seconds: float) -> str:
