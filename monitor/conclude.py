@@ -141,7 +141,9 @@ def _open_episode(memory: Memory, key: SeriesKey) -> Episode | None:
 def _told(case: Case, memory: Memory, key: SeriesKey, n: int) -> str:
     episode = _open_episode(memory, key)
     if n == 0:
-        return f"no data: needs {memory.book.info[key].needs or 'matured units with an outcome after the reference'}"
+        lately = f" in the last {FINDING_DAYS} days" if memory.book.sums(key)[0] else ""
+        needs = memory.book.info[key].needs or "matured units with an outcome after the reference"
+        return f"no data{lately}: needs {needs}"
     if key.check == RATE_CHECK:
         return f"the last {FINDING_DAYS} days against the reference; {n:,} {case.snapshot.settings.unit} units"
     if key not in case.weights:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from monitor.alerts import OPEN
 from monitor.commands.common import (
     DEFAULT_SETTINGS,
     DEFAULT_STORE,
@@ -62,8 +63,15 @@ def resolve(
     """Record a decision: the alert ends and the slice's evidence starts anew from the next undecided day."""
     chosen = settings_of(settings)
     with existing_store(store) as opened:
-        stored = MonitorState(opened.engine).resolve(chosen.loop, number, decision.value, note, dt.datetime.now(dt.UTC))
-    typer.echo(f"alert {number} ({stored.episode.check} {stored.episode.slice_name}) resolved: {decision.value}")
+        state = MonitorState(opened.engine)
+        before = [one for one in state.episodes(chosen.loop) if one.episode.state in OPEN]
+        stored = state.resolve(chosen.loop, number, decision.value, note, dt.datetime.now(dt.UTC))
+    where = stored.episode.slice_name or "all traffic"
+    typer.echo(f"alert {number} ({stored.episode.check}, {where}) resolved: {decision.value}")
+    alike = [one for one in before if one.episode.slice_name == stored.episode.slice_name and one.id != number]
+    if alike:
+        others = ", ".join(f"{one.id} ({one.episode.severity}, {one.episode.check})" for one in alike)
+        typer.echo(f"resolved with it, since the evidence of {where} starts anew: {others}")
 
 
 def _plain(stored: StoredEpisode) -> dict[str, Any]:

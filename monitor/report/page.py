@@ -1,5 +1,6 @@
 """What must a woken reader know? The state in a sentence; per alert: is it real, who is hurt, what is safe to do."""
 
+import datetime as dt
 from collections import Counter
 from dataclasses import dataclass
 
@@ -49,8 +50,9 @@ def state_of(report: Report) -> str:
     """`alert`, `quiet` (nothing fired, and we know what would have been seen) or `unknown`; only `quiet` looks calm."""
     if open_incidents(report):
         return "alert"
-    blind = report.smallest_visible is None or any(f.verdict in (Verdict.FAIL, Verdict.ERROR) for f in report.findings)
-    return "unknown" if blind else "quiet"
+    blind = report.smallest_visible is None or _no_news(report)
+    troubled = any(finding.verdict in (Verdict.FAIL, Verdict.ERROR) for finding in report.findings)
+    return "unknown" if blind or troubled else "quiet"
 
 
 def headline(report: Report) -> str:
@@ -60,8 +62,8 @@ def headline(report: Report) -> str:
         severities = Counter(incident.alert.severity for incident in found)
         counts = ", ".join(wording.plural(severities[s], name(s)) for s in sorted(severities, key=_rank))
         first = min(incident.history[0].fired_at for incident in found)
-        return f"NOT healthy: {counts} since {wording.day(first)}."
-    return " ".join(["No alert.", _blindness(report), *_troubles(report)])
+        return " ".join([f"NOT healthy: {counts} since {wording.day(first)}.", *_no_news(report)])
+    return " ".join(["No alert.", *(_no_news(report) or [_blindness(report)]), *_troubles(report)])
 
 
 def likely_cause(alert: Alert) -> str:
@@ -113,7 +115,9 @@ def worst_line(report: Report, alert: Alert) -> str:
         f"{slice_name(row.slice)} {wording.points(row.outcome_change.value)} (n={wording.count(row.labelled)})"
         for row in worst_slices(report, alert)
     )
-    return f"worst cohorts: {cohorts or 'none shown to lose'}; also firing: {also_firing(report, alert)}"
+    where = f"worst cohorts under {name(alert.checkpoint)}" if alert.checkpoint else "worst cohorts"
+    told = cohorts or ("none shown to lose" if report.checkpoints else "not summed up by a daily tick")
+    return f"{where}: {told}; also firing: {also_firing(report, alert)}"
 
 
 def also_firing(report: Report, alert: Alert) -> str:
@@ -133,16 +137,24 @@ def actions(report: Report, alert: Alert) -> list[str]:
 
 
 def rollback_target(report: Report, alert: Alert) -> str:
-    """The last checkpoint whose traffic ended before the likely start, else the reference."""
-    before = [
-        row
-        for row in report.checkpoints
-        if not row.slice and row.role == "monitored" and alert.evidence and row.last < alert.evidence.likely_start
-    ]
+    """The last checkpoint whose traffic ended before the harm began, else the reference; the same for every alert."""
+    start = _harm_began(report, alert)
+    if start is not None and not report.checkpoints:
+        return f"the last checkpoint that served only before {wording.day(start)}"
+    rows = [row for row in report.checkpoints if not row.slice and row.role == "monitored"]
+    before = [row for row in rows if start is not None and row.last < start]
     if before:
         last = max(before, key=lambda row: (row.last, row.first))
-        return f"{name(last.checkpoint)} (the last that served only before the likely start)"
+        return f"{name(last.checkpoint)} (the last that served only before the harm began)"
     return f"{name(report.reference.name)} (the reference)" if report.reference else "the last checkpoint you trust"
+
+
+def _harm_began(report: Report, alert: Alert) -> dt.date | None:
+    """The earliest likely start of the severest open alerts; that of the alert itself while none is open."""
+    found = [incident.alert for incident in open_incidents(report)]
+    starts = [(severity_rank(one), one.evidence.likely_start) for one in found if one.evidence]
+    own = alert.evidence.likely_start if alert.evidence else None
+    return min(starts)[1] if starts else own
 
 
 def ranked_findings(report: Report) -> list[Finding]:
@@ -193,6 +205,13 @@ def severity_rank(alert: Alert) -> int:
 
 def _rank(severity: str) -> int:
     return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
+
+
+def _no_news(report: Report) -> list[str]:
+    """That nothing came to judge by, where it did not."""
+    judged = [f.n for f in report.findings if f.check == "reward_outcome_decoupling" and not f.slice]
+    is_blind = report.reference is not None and report.events.accepted and judged and not any(judged)
+    return ["BLIND: no answer with an outcome has matured in the last 28 days."] if is_blind else []
 
 
 def _blindness(report: Report) -> str:

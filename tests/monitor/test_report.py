@@ -102,11 +102,22 @@ def test_resolved_alerts_are_told_but_do_not_set_the_state() -> None:
 def test_rollback_names_the_last_checkpoint_before_the_likely_start() -> None:
     report = gamed_report()
     assert rollback_target(report, report.alerts[0]).startswith("ckpt-03 ")
-    bare = dataclasses.replace(report, checkpoints=[])
-    assert rollback_target(bare, report.alerts[0]) == "ckpt-00 (the reference)"
-    assert (
-        rollback_target(dataclasses.replace(bare, reference=None), report.alerts[0]) == "the last checkpoint you trust"
-    )
+    assert len({rollback_target(report, alert) for alert in report.alerts}) == 1, "one target for all alerts"
+    tick = dataclasses.replace(report, checkpoints=[])
+    assert rollback_target(tick, report.alerts[0]) == "the last checkpoint that served only before 2 May 2026"
+    early = dataclasses.replace(report, checkpoints=[row for row in report.checkpoints if row.role != "monitored"])
+    assert rollback_target(early, report.alerts[0]) == "ckpt-00 (the reference)"
+    untold = dataclasses.replace(early, reference=None)
+    assert rollback_target(untold, report.alerts[0]) == "the last checkpoint you trust"
+
+
+def test_a_loop_without_news_is_blind_with_and_without_alerts() -> None:
+    nothing = Finding("reward_outcome_decoupling", {}, Verdict.INCONCLUSIVE, Interval(), 0.03, 0, "no data")
+    for report in (gamed_report(), healthy_report()):
+        silent = dataclasses.replace(report, findings=[nothing])
+        assert "BLIND: no answer with an outcome has matured in the last 28 days." in headline(silent)
+        assert "would have been seen" not in headline(silent)
+        assert state_of(silent) != "quiet"
 
 
 def test_text_page_holds_its_numbers() -> None:
@@ -115,7 +126,7 @@ def test_text_page_holds_its_numbers() -> None:
         "[PAGE] Reward up, users worse: support-bot ckpt-05, all traffic likely start 2 May 2026, fired: page 21 May",
         "reward +9.1 pt (+8.0..+10.2) task_success -4.0 pt (-5.6..-2.4) n=8,214 user-days against 7,990, missing 3.0%",
         "evidence 5,120 d (page at 3,650 d:",
-        "worst cohorts: tier=enterprise -2.3 pt (n=398)",
+        "worst cohorts under ckpt-05: tier=enterprise -2.3 pt (n=398)",
         "DO: 1 freeze promotion (safe, reversible) 2 read the 3 examples 3 roll back to ckpt-03",
         "why: Undecided: no explanation is sure enough to be named. Leading so far: gaming.",
         "rejected: time_without_offset 41",
