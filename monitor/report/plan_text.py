@@ -146,9 +146,10 @@ def _traffic(loop: str, plan: Power) -> Iterator[str]:
         f" reference {count(of.reference)} units, horizon {of.horizon_days:g} d"
     )
     yield from _wrapped(
-        f"Conceded before anything counts: {_points(plan.allowance)} points, {_points(of.material_harm)} that nobody"
-        " would act on and the rest for the reference's own error. Days count from the one on which a harm begins, all"
-        " of it at once, the horizon included; they are means, from the growth of the evidence."
+        f"Conceded by A1, the outcome beside its reward: {_points(plan.allowance)} points, {_points(of.material_harm)}"
+        " that nobody would act on and the rest for the reference's own error at the traffic of late; the plain outcome"
+        " (A2) concedes less where a policy has moved, and may see smaller drops. Days count from the one on which a harm"
+        " begins, all of it at once, the horizon included; they are means, from the growth of the evidence."
     )
     for assumed in plan.assumed:
         yield from _wrapped(f"Assumed: {assumed}.")
@@ -202,7 +203,7 @@ def _costs(plan: Power) -> Iterator[str]:
     yield from _table([">reference units", ">conceded", ">smallest drop"], rows)
     if plan.more is not None:
         yield (
-            f"{count(plan.more.units - plan.loop.reference)} more reference labels would take it from"
+            f"{count(plan.more.units - plan.loop.reference)} more reference labels would take what is conceded from"
             f" {100 * plan.allowance:.2f} to {100 * plan.more.allowance:.2f} points."
         )
     if plan.slices:
