@@ -148,8 +148,8 @@ def _traffic(loop: str, plan: Power) -> Iterator[str]:
     yield from _wrapped(
         f"Conceded by A1, the outcome beside its reward: {_points(plan.allowance)} points, {_points(of.material_harm)}"
         " that nobody would act on and the rest for the reference's own error at the traffic of late; the plain outcome"
-        " (A2) concedes less where a policy has moved, and may see smaller drops. Days count from the one on which a harm"
-        " begins, all of it at once, the horizon included; they are means, from the growth of the evidence."
+        " (A2) concedes less where a policy has moved, and may see smaller drops. Days count from the one on which a"
+        " harm begins, all of it at once, the horizon included; they are means, from the growth of the evidence."
     )
     for assumed in plan.assumed:
         yield from _wrapped(f"Assumed: {assumed}.")
