@@ -24,9 +24,7 @@ def told(reward: float, outcome: float, seed: int, ramp: int = 1, days: int = 84
     labels, rewards = np.full(days, 100.0), np.full(days, 500.0)
     lost = labels * (rng.normal(0, ERROR) - fall) + rng.normal(0, 0.45 * 10, days)
     gained = rewards * (lift + rng.normal(0, ERROR)) + rng.normal(0, 0.49 * np.sqrt(500), days)
-    return label_shares(
-        Stream(labels, lost, 0.2, ERROR), Stream(rewards, gained, 0.24, ERROR), GAIN, REVERSE, WORTH
-    )
+    return label_shares(Stream(labels, lost, 0.2, ERROR), Stream(rewards, gained, 0.24, ERROR), GAIN, REVERSE, WORTH)
 
 
 STORIES = {
