@@ -163,6 +163,11 @@ def ranked_findings(report: Report) -> list[Finding]:
     return sorted(report.findings, key=lambda finding: order.index(finding.verdict))
 
 
+def harmful(report: Report) -> list[Finding]:
+    """Findings that show harm."""
+    return [finding for finding in report.findings if finding.verdict is Verdict.FAIL]
+
+
 def unsettled(report: Report) -> list[Finding]:
     """Findings that are neither a pass nor shown harmful, the broken ones first."""
     return [f for f in ranked_findings(report) if f.verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE)]

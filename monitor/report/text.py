@@ -56,10 +56,14 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     for incident in page.incidents(report):
         yield Text()
         yield from _page(report, incident)
+    if any(incident.alert.examples for incident in page.incidents(report)):
+        yield Text("The examples stand in the page that -o report.html writes.", style="dim")
     yield from _section("By checkpoint", _checkpoint_table(page.global_rows(report)), "no unit has matured")
     yield from _section("By cohort, latest checkpoint", _cohort_table(page.cohort_rows(report)), "no cohort is sliced")
     yield from _section("Feedback", _feedback_table(report), "no feedback was received")
     yield from _section("Events", _event_table(report), "none were read")
+    if page.harmful(report):
+        yield from _section("Shown harmful", _finding_table(page.harmful(report)), "")
     yield from _section("Not settled", _finding_table(page.unsettled(report)), page.settled(report))
     yield from _section("Notes", _notes(report.notes), "none")
 
