@@ -60,8 +60,8 @@ def _own(loop: str, run: Backtest) -> Iterator[str]:
     yield from _wrapped(
         "False ones, at most: the false alerts that the promise allows in the days watched, over all series together;"
         " series that are kept for judges and voice use none of it yet. The second table reads the same history at each"
-        f" threshold alone. Beside it stands the guard against slow absorption ({GUARD}), whose one warning is false with probability"
-        f" {GUARD_ALPHA:g} at most, for ever."
+        f" threshold alone. Beside it stands the guard against slow absorption ({GUARD}), whose one warning is false"
+        f" with probability {GUARD_ALPHA:g} at most, for ever."
     )
 
 
