@@ -216,7 +216,7 @@ def _no_news(report: Report) -> list[str]:
     """That nothing came to judge by, where it did not."""
     judged = [f.n for f in report.findings if f.check == "reward_outcome_decoupling" and not f.slice]
     is_blind = report.reference is not None and report.events.accepted and judged and not any(judged)
-    return ["BLIND: no answer with an outcome has matured in the last 28 days."] if is_blind else []
+    return ["BLIND: nothing that could be judged has matured in the last 28 days."] if is_blind else []
 
 
 def _blindness(report: Report) -> str:

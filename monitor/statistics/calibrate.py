@@ -125,10 +125,10 @@ def _bins(rewards: Array, most: int, units: int) -> NDArray[np.int64]:
 
 
 def _shrunk(rewards: Array, outcomes: Array, index: NDArray[np.int64], pooled: Curve) -> Curve:
-    """Means of one cohort, shrunk to the pooled curve moved by the cohort's own distance from it."""
+    """Means of one cohort, shrunk to the pooled curve moved by its own distance from it, both outcomes in [0, 1]."""
     own, expected = _means(rewards, outcomes, index), pooled(rewards)
     moved = float((outcomes - expected).sum()) / (rewards.size + SHRINKAGE)
-    target = np.bincount(index, expected) / own.support + moved
+    target = np.clip(np.bincount(index, expected) / own.support + moved, 0.0, 1.0)
     lean = SHRINKAGE * (target - own.values) / (own.support + SHRINKAGE)
     return Curve(own.rewards, own.values + lean, own.support, lean)
 

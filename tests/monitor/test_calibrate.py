@@ -120,3 +120,16 @@ def test_slope_is_that_within_cohorts() -> None:
     y = 0.3 * x - 2.0 * cohort  # across cohorts it falls
     assert slope(x, y, cohort) == pytest.approx(0.3)
     assert slope(np.ones(200), y, cohort) == 0.0
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_no_cohort_is_expected_to_do_better_than_always_or_worse_than_never(flipped: bool) -> None:
+    """One cohort at the ceiling moves the pooled curve, whose own top is there, beyond it."""
+    rng = np.random.default_rng(4)
+    cohort = rng.integers(0, 2, 1400)
+    reward = rng.random(1400)
+    chance = np.where(cohort == 1, 1.0, 0.4 + 0.6 * reward)
+    outcome = (rng.random(1400) < chance).astype(float)
+    fitted = fit_calibrator(reward, 1 - outcome if flipped else outcome, cohort)
+    expected = fitted.expected(reward, cohort)
+    assert 0.0 <= expected.min() <= expected.max() <= 1.0

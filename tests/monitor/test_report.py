@@ -115,7 +115,7 @@ def test_a_loop_without_news_is_blind_with_and_without_alerts() -> None:
     nothing = Finding("reward_outcome_decoupling", {}, Verdict.INCONCLUSIVE, Interval(), 0.03, 0, "no data")
     for report in (gamed_report(), healthy_report()):
         silent = dataclasses.replace(report, findings=[nothing])
-        assert "BLIND: no answer with an outcome has matured in the last 28 days." in headline(silent)
+        assert "BLIND: nothing that could be judged has matured in the last 28 days." in headline(silent)
         assert "would have been seen" not in headline(silent)
         assert state_of(silent) != "quiet"
 
