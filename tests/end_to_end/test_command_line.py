@@ -334,6 +334,20 @@ def test_a_resolved_alert_keeps_its_decision_and_stays_silent(place: Place, hook
     assert "reward-drift alerts list" in again.err
 
 
+def test_resolving_tells_which_other_alerts_of_the_slice_end_with_it(place: Place, hooked: Hook) -> None:
+    reward_drift("tick", *at(place), "--as-of", AS_OF)
+    first = reward_drift("alerts", "list", *at(place), "--json").json["alerts"][0]
+    with contextlib.closing(sqlite3.connect(place.store)) as connection, connection:
+        connection.execute("CREATE TEMP TABLE other AS SELECT * FROM alert_episode WHERE id = ?", (first["id"],))
+        connection.execute("UPDATE other SET id = 1001, fingerprint = 'o', check_name = 'reward_outcome_association'")
+        connection.execute("INSERT INTO alert_episode SELECT * FROM other")
+    done = reward_drift("alerts", "resolve", first["id"], "--decision", "rollback", "--note", "x", *at(place))
+    assert "resolved with it" in done.out
+    assert "1001" in done.out
+    after = {row["id"]: row["state"] for row in reward_drift("alerts", "list", *at(place), "--json").json["alerts"]}
+    assert after[first["id"]] == after[1001] == "resolved"
+
+
 def test_doctor_tells_what_needs_mending(place: Place, tmp_path: Path) -> None:
     well = reward_drift("doctor", *at(place), "--json")
     assert well.code == 0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from monitor.logs import log_to
+from monitor.logs import log_to, silenced
 
 
 @pytest.fixture
@@ -41,6 +41,14 @@ def test_what_others_say_again_and_again_is_told_once_and_ours_each_time(stream:
         logging.getLogger("consumers.consume").warning("away")
     told = [json.loads(row)["event"] for row in stream.getvalue().splitlines()]
     assert told == ["no node, attempt 0", "another thing", "away", "away", "away"]
+
+
+def test_a_logger_is_silent_only_while_somebody_else_tells_its_faults(stream: io.StringIO) -> None:
+    client = logging.getLogger("kafka.cluster")
+    with silenced("kafka"):
+        client.warning("unheard")
+    client.warning("heard")
+    assert [json.loads(row)["event"] for row in stream.getvalue().splitlines()] == ["heard"]
 
 
 def test_one_record_is_one_line_whatever_it_holds(stream: io.StringIO) -> None:

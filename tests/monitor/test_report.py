@@ -102,7 +102,14 @@ def test_resolved_alerts_are_told_but_do_not_set_the_state() -> None:
 def test_rollback_names_the_last_checkpoint_before_the_likely_start() -> None:
     report = gamed_report()
     assert rollback_target(report, report.alerts[0]).startswith("ckpt-03 ")
-    assert len({rollback_target(report, alert) for alert in report.alerts}) == 1, "one target for all alerts"
+    page = report.alerts[0]
+    assert page.evidence
+    earlier = dataclasses.replace(page.evidence, likely_start=page.evidence.likely_start.replace(month=3))
+    ticket = dataclasses.replace(page, severity="ticket", slice={"tier": "free"}, fingerprint="t", evidence=earlier)
+    both = dataclasses.replace(report, alerts=[page, ticket])
+    assert rollback_target(both, ticket) == rollback_target(both, page), "the severest decide for all"
+    alone = dataclasses.replace(report, alerts=[ticket])
+    assert rollback_target(alone, ticket) != rollback_target(both, ticket)
     tick = dataclasses.replace(report, checkpoints=[])
     assert rollback_target(tick, report.alerts[0]) == "the last checkpoint that served only before 2 May 2026"
     early = dataclasses.replace(report, checkpoints=[row for row in report.checkpoints if row.role != "monitored"])
