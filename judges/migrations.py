@@ -1,0 +1,41 @@
+"""Which tables of the judges did each release add? Steps of the chain "judges": appended, never edited.
+
+No table of this chain holds a word that anybody wrote: keys are digests, values are numbers, names and reasons.
+"""
+
+from sqlalchemy import BigInteger, Column, Connection, Float, Integer, LargeBinary, MetaData, String, Table
+
+CHAIN = "judges"
+
+
+def _create_judgments(connection: Connection) -> None:
+    """What judges answered, in which run, and the secret of the fences."""
+    metadata = MetaData()
+    Table("judge_secret", metadata, Column("id", Integer, primary_key=True), Column("secret", LargeBinary))
+    Table(
+        "judge_run",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("spec", String, nullable=False, index=True),
+        Column("started_us", BigInteger, nullable=False),
+        Column("state", String, nullable=False),
+        Column("note", String),
+    )
+    Table(
+        "judge_verdict",
+        metadata,
+        Column("key", LargeBinary, primary_key=True),
+        Column("run", Integer, nullable=False, index=True),
+        Column("status", String, nullable=False),
+        Column("reason", String),
+        Column("letter", String),
+        Column("log_a", Float),
+        Column("log_b", Float),
+        Column("log_c", Float),
+        Column("served", String),
+        Column("judged_us", BigInteger, nullable=False),
+    )
+    metadata.create_all(connection, checkfirst=False)
+
+
+MIGRATIONS = (_create_judgments,)
