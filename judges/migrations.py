@@ -38,4 +38,43 @@ def _create_judgments(connection: Connection) -> None:
     metadata.create_all(connection, checkfirst=False)
 
 
-MIGRATIONS = (_create_judgments,)
+def _create_scores(connection: Connection) -> None:
+    """What rulers measured, by content; the runs that asked for it."""
+    metadata = MetaData()
+    Table("score_spec", metadata, Column("spec_id", String, primary_key=True), Column("spec", String, nullable=False))
+    Table(
+        "score_run",
+        metadata,
+        Column("run_id", String, primary_key=True),
+        Column("spec_id", String, nullable=False),
+        Column("subject", String, nullable=False),
+        Column("items", Integer, nullable=False),
+        Column("started_us", BigInteger, nullable=False),
+        Column("completed_us", BigInteger),
+    )
+    Table(
+        "score_item",
+        metadata,
+        Column("run_id", String, primary_key=True),
+        Column("item_id", String, primary_key=True),
+        Column("key", LargeBinary, nullable=False),
+    )
+    Table(
+        "score_value",
+        metadata,
+        Column("key", LargeBinary, primary_key=True),
+        Column("spec_id", String, nullable=False),
+        Column("status", String, nullable=False),
+        Column("value", Float),
+        Column("outputs", String, nullable=False),
+        Column("detail", String, nullable=False),
+        Column("tokens", Integer, nullable=False),
+        Column("prefix", Integer, nullable=False),
+        Column("run_id", String, nullable=False),
+        Column("pack", Integer),
+        Column("scored_us", BigInteger, nullable=False),
+    )
+    metadata.create_all(connection, checkfirst=False)
+
+
+MIGRATIONS = (_create_judgments, _create_scores)

@@ -1,0 +1,173 @@
+"""How does a model put numbers on items? A rendering, a way to run the model, and a head that reads the result."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+import transformers
+
+from judges.costs import Shape, shape_of
+from judges.heads import Head, LikelihoodHead, LogitsHead, RewardHead, TokenHead
+from judges.items import Encoded, Item, Unscoreable
+from judges.models import Encoder, Packed, Padded, Runs, is_packable
+from judges.packing import Pack
+from judges.rendering import Renderer
+from judges.spec import ScoreSpec
+from judges.verify import Disagreement, compare_with_stock
+
+CPU_SIZE = 2048
+SMALLEST = 64
+GPU_SIZE, GPU_SIZE_LARGE, LARGE = 16_384, 8_192, 3_000_000_000  # tokens, tokens, parameters
+
+
+class Ruler(Protocol):
+    """The port of everything that puts numbers on items."""
+
+    @property
+    def spec(self) -> ScoreSpec:
+        """What the numbers hang on."""
+        ...
+
+    @property
+    def shape(self) -> Shape:
+        """What a pack costs."""
+        ...
+
+    def encode(self, items: Sequence[Item]) -> list[Encoded | Unscoreable]:
+        """One result an item, in order; what cannot be scored says why."""
+        ...
+
+    def plan(self, encoded: Sequence[Encoded]) -> list[Pack]:
+        """Which of them are computed together."""
+        ...
+
+    def score(self, pack: Pack, encoded: Sequence[Encoded]) -> list[tuple[float, ...]]:
+        """The numbers of the pack's members, in its order."""
+        ...
+
+    def verified(self, encoded: Sequence[Encoded]) -> tuple["Ruler", Disagreement | None]:
+        """This ruler, if it agrees with one-by-one scoring on a few of these; else one that does not pack, and why."""
+        ...
+
+    def smaller(self) -> "Ruler | None":
+        """The same model in packs of half the size, under another spec; None when they cannot be smaller."""
+        ...
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A loaded model as a ruler."""
+
+    model: Any
+    renderer: Renderer
+    runs: Runs
+    head: Head
+    spec: ScoreSpec
+    shape: Shape
+
+    def encode(self, items: Sequence[Item]) -> list[Encoded | Unscoreable]:
+        if self.spec.reading == "reward":
+            return self.renderer.conversations(items)
+        return self.renderer.answers(items) if self.spec.reading == "likelihood" else self.renderer.questions(items)
+
+    def plan(self, encoded: Sequence[Encoded]) -> list[Pack]:
+        return self.runs.plan(encoded)
+
+    def score(self, pack: Pack, encoded: Sequence[Encoded]) -> list[tuple[float, ...]]:
+        hidden = self.runs.hidden(pack, encoded)
+        return self.head.read(hidden, [encoded[member] for member in pack.members])
+
+    def verified(self, encoded: Sequence[Encoded]) -> "tuple[Scorer, Disagreement | None]":
+        apart = compare_with_stock(self.model, self.runs, self.head, encoded)
+        if apart is None or not isinstance(self.runs, Packed):
+            return self, apart
+        return self._run_by(Padded(self.model, self.spec.size)), apart
+
+    def smaller(self) -> "Scorer | None":
+        half = self.spec.size // 2
+        if half < SMALLEST:
+            return None
+        runs = self.runs
+        return self._run_by(
+            Packed(self.model, half, share=runs.share) if isinstance(runs, Packed) else type(runs)(self.model, half)
+        )
+
+    def _run_by(self, runs: Runs) -> "Scorer":
+        longest = min(self.spec.longest, runs.size)
+        spec = replace(self.spec, runs=runs.name, size=runs.size, longest=longest)
+        return replace(self, runs=runs, spec=spec, renderer=replace(self.renderer, longest=longest))
+
+
+@dataclass(frozen=True)
+class How:
+    """The settings of a run. size: tokens of a pack, None for the device's default. share: compute prefixes once."""
+
+    size: int | None = None
+    share: bool = True
+
+
+def reward_scorer(model: Any, tokenizer: Any, digest: str, how: How = How()) -> Scorer:
+    """Rewards by a sequence classifier: raw logits, the first label's as the score. digest: of its sealed folder."""
+    head: Head = RewardHead(model) if hasattr(model, "score") else LogitsHead(model)
+    return _assemble(model, tokenizer, digest, "reward", head, how)
+
+
+def likelihood_scorer(model: Any, tokenizer: Any, digest: str, how: How = How()) -> Scorer:
+    """Log-likelihoods of answers by a causal language model, in nats."""
+    return _assemble(model, tokenizer, digest, "likelihood", LikelihoodHead(model), how)
+
+
+def token_scorer(model: Any, tokenizer: Any, digest: str, tokens: Mapping[str, int], how: How = How()) -> Scorer:
+    """Log-probabilities of single tokens as the first of an answer. tokens: name -> id."""
+    reading = "tokens:" + ",".join(f"{name}={token}" for name, token in tokens.items())
+    return _assemble(model, tokenizer, digest, reading, TokenHead(model, dict(tokens)), how)
+
+
+def _assemble(model: Any, tokenizer: Any, digest: str, reading: str, head: Head, how: How) -> Scorer:
+    size = how.size or default_size(model)
+    encodes = isinstance(head, LogitsHead)
+    runs: Runs = Encoder(model, size) if encodes else Padded(model, size)
+    if is_packable(model.config) and not encodes:
+        runs = Packed(model, size, share=how.share)
+    renderer = Renderer(tokenizer, min(size, longest_of(model.config)), pairs=encodes)
+    spec = ScoreSpec(
+        checkpoint=digest,
+        reading=reading,
+        outputs=head.names,
+        template_sha256=renderer.template_sha256,
+        adds_special_tokens=renderer.adds_special_tokens,
+        longest=renderer.longest,
+        runs=runs.name,
+        shares_prefixes=how.share,
+        size=size,
+        dtype=str(model.dtype).removeprefix("torch."),
+        **surroundings(model.device),
+    )
+    shapes = {name: tuple(weight.shape) for name, weight in model.named_parameters()}
+    return Scorer(model, renderer, runs, head, spec, shape_of(model.config.to_dict(), shapes))
+
+
+def surroundings(device: torch.device) -> dict[str, Any]:
+    """What of this machine and its libraries may move the last bits of a score."""
+    on_cpu = device.type == "cpu"
+    return {
+        "device": f"cpu {torch.backends.cpu.get_cpu_capability()}" if on_cpu else torch.cuda.get_device_name(device),
+        "attention": "sdpa" if on_cpu else f"varlen cuda {torch.version.cuda}",
+        "threads": torch.get_num_threads() if on_cpu else 1,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+def default_size(model: Any) -> int:
+    """Tokens of a pack: as many as keep the device busy."""
+    if model.device.type == "cpu":
+        return CPU_SIZE
+    return GPU_SIZE_LARGE if model.num_parameters() >= LARGE else GPU_SIZE
+
+
+def longest_of(config: Any) -> int:
+    """Tokens a model was made for."""
+    told = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions"))
+    return min((int(n) for n in told if n), default=1 << 30)

@@ -1,0 +1,186 @@
+"""How is a set of items scored so that nothing is computed twice, lost, or half done?
+
+One flat run: encode, look up, plan, try a few both ways, score pack by pack, each pack's records in one transaction.
+Killed at any moment and started again it goes on where it was and repeats at most one pack.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from judges.canaries import encoded_canaries
+from judges.costs import Cost, cost_of, total_cost
+from judges.items import Encoded, Item, Unscoreable
+from judges.scorer import Ruler
+from judges.scores import Run, ScoreBoard, Value, value_of
+from judges.spec import item_key, text_key
+from judges.verify import Disagreement
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], int]  # microseconds since 1970-01-01 UTC
+
+
+class RulerMoved(Exception):  # noqa: N818 - a noun of the domain
+    """The same ruler measured its canaries differently than before: no score of this run can be trusted."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is. done, planned: of this run, without what was known before. hits: items known before."""
+
+    done: Cost
+    planned: Cost
+    hits: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A finished run: one value per item asked for, whatever became of it."""
+
+    run: Run
+    values: Mapping[str, Value]
+    progress: Progress
+    fell_back: Disagreement | None = None
+    computed: Mapping[str, int] = field(default_factory=dict)
+
+
+def score_items(
+    ruler: Ruler,
+    items: Sequence[Item],
+    board: ScoreBoard,
+    *,
+    subject: str,
+    now_us: Clock,
+    tell: Callable[[Progress], None] = lambda _: None,
+) -> Scored:
+    """Score every item, or say why it has no score. subject: whose answers these are, for the record.
+
+    Items of one name must be one item. Raises ValueError when they are not, RulerMoved when the canaries moved, and
+    whatever the database raises; a run that is raised out of stays open and goes on when called again.
+    """
+    by_name = _by_name(items)
+    while True:
+        try:
+            return _run(ruler, by_name, board, subject, now_us, tell)
+        except (MemoryError, RuntimeError) as fault:
+            if not _is_out_of_memory(fault):
+                raise
+            message = str(fault).partition("\n")[0]
+        smaller = ruler.smaller()  # outside of the handler, whose frames hold the tensors
+        if smaller is None:
+            raise MemoryError(f"packs of {ruler.spec.size} tokens do not fit, and there are no smaller ones: {message}")
+        log.warning("out of memory with packs of %d tokens; again with %d", ruler.spec.size, smaller.spec.size)
+        ruler = smaller
+
+
+def _run(
+    ruler: Ruler,
+    items: Mapping[str, Item],
+    board: ScoreBoard,
+    subject: str,
+    now_us: Clock,
+    tell: Callable[[Progress], None],
+) -> Scored:
+    encoded = dict(zip(items, ruler.encode(list(items.values())), strict=True))
+    ruler, apart = _verified(ruler, encoded)
+    if apart is not None:
+        encoded = dict(zip(items, ruler.encode(list(items.values())), strict=True))
+    keys = {name: _key(ruler, items[name], result) for name, result in encoded.items()}
+    run = board.begin(_run_id(ruler, subject, keys), ruler.spec, subject, keys, now_us())
+    _watch_canaries(ruler, board, run, now_us)
+    known = board.values(set(keys.values()))
+    board.write(run, _unscoreable(encoded, keys, known), now_us())
+    todo = {keys[name]: r for name, r in encoded.items() if isinstance(r, Encoded) and keys[name] not in known}
+    progress = _score_packs(ruler, todo, board, run, now_us, tell, sum(key in known for key in keys.values()))
+    if not board.complete(run, now_us()):
+        raise RuntimeError(f"run {run.run_id} has items without a record")
+    return Scored(board.run(run.run_id), board.results(run), progress, apart)
+
+
+def _score_packs(
+    ruler: Ruler,
+    todo: Mapping[bytes, Encoded],
+    board: ScoreBoard,
+    run: Run,
+    now_us: Clock,
+    tell: Callable[[Progress], None],
+    hits: int,
+) -> Progress:
+    keys, encoded, started = list(todo), list(todo.values()), time.monotonic()
+    packs = ruler.plan(encoded)
+    progress = Progress(Cost.nothing(), total_cost(packs, encoded, ruler.shape), hits, 0.0)
+    for number, pack in enumerate(packs):
+        outputs = ruler.score(pack, encoded)
+        values = [
+            value_of(keys[at], numbers, len(encoded[at].tokens), encoded[at].split, number)
+            for at, numbers in zip(pack.members, outputs, strict=True)
+        ]
+        board.write(run, values, now_us())
+        done = progress.done + cost_of(pack, encoded, ruler.shape)
+        progress = Progress(done, progress.planned, hits, time.monotonic() - started)
+        tell(progress)
+    return progress
+
+
+def _by_name(items: Sequence[Item]) -> dict[str, Item]:
+    by_name: dict[str, Item] = {}
+    for item in items:
+        if by_name.setdefault(item.item_id, item) != item:
+            raise ValueError(f"two different items are called {item.item_id!r}")
+    return by_name
+
+
+def _verified(ruler: Ruler, encoded: Mapping[str, Encoded | Unscoreable]) -> tuple[Ruler, Disagreement | None]:
+    good = [result for result in encoded.values() if isinstance(result, Encoded)]
+    ruler, apart = ruler.verified([*good, *encoded_canaries(ruler)])
+    if apart is not None:
+        log.warning("%s: %s", ruler.spec.runs, apart)
+    return ruler, apart
+
+
+def _watch_canaries(ruler: Ruler, board: ScoreBoard, run: Run, now_us: Clock) -> None:
+    """Score the canaries and compare every bit with the first time."""
+    canaries = encoded_canaries(ruler)
+    keys = [item_key(ruler.spec.spec_id, canary) for canary in canaries]
+    before = board.values(keys)
+    values = [
+        value_of(keys[at], numbers, len(canaries[at].tokens), canaries[at].split, -1)
+        for pack in ruler.plan(canaries)
+        for at, numbers in zip(pack.members, ruler.score(pack, canaries), strict=True)
+    ]
+    moved = [value for value in values if value.key in before and before[value.key].outputs != value.outputs]
+    if moved:
+        was = before[moved[0].key].outputs
+        detail = f"{len(moved)} of {len(values)} canaries moved, the first from {was} to {moved[0].outputs}"
+        board.violated(ruler.spec.spec_id, detail, now_us())
+        raise RulerMoved(f"ruler {ruler.spec.spec_id}: {detail}; nothing was scored")
+    board.write(run, values, now_us())
+
+
+def _unscoreable(
+    encoded: Mapping[str, Encoded | Unscoreable], keys: Mapping[str, bytes], known: Mapping[bytes, Value]
+) -> list[Value]:
+    failed = {keys[name]: r for name, r in encoded.items() if isinstance(r, Unscoreable) and keys[name] not in known}
+    return [Value(key, result.status, None, (), result.detail, 0, 0) for key, result in failed.items()]
+
+
+def _key(ruler: Ruler, item: Item, result: Encoded | Unscoreable) -> bytes:
+    spec_id = ruler.spec.spec_id
+    return item_key(spec_id, result) if isinstance(result, Encoded) else text_key(spec_id, item)
+
+
+def _run_id(ruler: Ruler, subject: str, keys: Mapping[str, bytes]) -> str:
+    """The same request, the same run: of the ruler, the subject, and the names and contents of all items."""
+    content = hashlib.blake2b(f"{ruler.spec.spec_id}\0{subject}\0".encode(), digest_size=16)
+    for name, key in sorted(keys.items()):
+        content.update(name.encode("utf-8", "surrogatepass") + b"\0" + key)
+    return content.hexdigest()
+
+
+def _is_out_of_memory(fault: Exception) -> bool:
+    """Of a GPU (torch.OutOfMemoryError) or of this machine (torch says so in words)."""
+    return isinstance(fault, MemoryError) or "out of memory" in str(fault) or "can't allocate memory" in str(fault)
