@@ -1,4 +1,4 @@
-"""What went wrong with a source as a whole? Gaps in what was read, and reasons to stop reading.
+"""What went wrong with a source as a whole? Gaps in what was read, reasons to stop reading, refused artefacts.
 
 An incident is recorded in the transaction that moves the position past it, so that there is no silent reset. It stays
 open until a person closes it with a note; while one of the STOPPING kinds is open, its source is not read.
@@ -16,6 +16,7 @@ _table = SQLModel.metadata.tables["incident"]
 EXPIRED = "expired"  # the broker no longer had what comes next: deleted by retention before it was read
 RECREATED = "recreated"  # the topic came back empty or shorter, or is another one of the same name
 TRUNCATED = "truncated"  # a file or partition was cut back behind what was read of it, or the file replaced
+ARTIFACT_REJECTED = "artifact_rejected"  # a checkpoint or other file of weights was refused, and so not scored
 FLOOD = "flood"  # too many events in a row, or too large a share, had to be rejected
 STOPPING = frozenset({FLOOD})
 

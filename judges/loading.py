@@ -1,0 +1,176 @@
+"""What model and tokenizer are in a checked folder? The only door from a checkpoint to torch and transformers.
+
+Weights are read into memory, compared with their seal there, and used from there: transformers is given tensors and
+settings, and never a folder of somebody else's.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import transformers
+from huggingface_hub import constants
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedTokenizerFast
+
+from judges.adapters import Adapter, label_count, merge, read_adapter
+from judges.checkpoints import Checkpoint
+from judges.config_keys import UNREAD
+from judges.contents import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    TOKENIZER,
+    read_settings,
+    read_tokenizer_files,
+    weight_files,
+)
+from judges.rejection import ArtifactRejected
+from judges.tensors import read_tensors
+
+Task = Literal["causal", "sequence_classification"]
+TASKS = {"causal": AutoModelForCausalLM, "sequence_classification": AutoModelForSequenceClassification}
+SLACK = 1 << 24  # parameters; which ones are missing is told better once they are known by name
+MAX_BUFFERS = 1 << 28  # elements of a model that come from no weight, such as position numbers
+
+constants.HF_HUB_OFFLINE = True  # nothing below names a repository; should a release look for one, it finds none
+
+
+def load_config(checkpoint: Checkpoint) -> Any:
+    """The settings of the model, as transformers understands them. Raises ArtifactRejected."""
+    told = {key: value for key, value in checkpoint.config.items() if key not in UNREAD}
+    model_type = told.pop("model_type")
+    with _refusing(checkpoint, "bad_value", "config.json"):
+        return AutoConfig.for_model(model_type, **told)
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
+    """The tokenizer exactly as tokenizer.json describes it, with its chat template. Raises ArtifactRejected.
+
+    An adapter's own is taken where it has one, else its base's.
+    """
+    if checkpoint.base is not None and TOKENIZER not in checkpoint.manifest.files:
+        return load_tokenizer(checkpoint.base)
+    files = read_tokenizer_files(checkpoint.folder, checkpoint.manifest)
+    with _refusing(checkpoint, "bad_tokenizer", TOKENIZER), tempfile.TemporaryDirectory() as private:
+        for name, data in files.items():
+            (Path(private) / name).write_bytes(data)
+        made: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(
+            private, local_files_only=True, trust_remote_code=False
+        )
+        made.name_or_path = checkpoint.name
+        return made
+
+
+def load_model(
+    checkpoint: Checkpoint,
+    task: Task = "causal",
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+) -> Any:
+    """The model with all its weights, an adapter merged into its base, ready to be read from.
+
+    task: "causal" for likelihoods and generation, "sequence_classification" for a reward model's head.
+    Raises ArtifactRejected: `unfit` when a weight of the task is missing, left over or of another shape (transformers
+    would warn and score with random numbers), `not_finite` for NaN or infinity, `altered`, `bad_adapter`.
+    """
+    whole = checkpoint.base or checkpoint
+    adapter = None if checkpoint.base is None else _read_adapter(checkpoint)
+    config = load_config(checkpoint)
+    if adapter is not None and task == "sequence_classification" and (labels := label_count(adapter)):
+        config.num_labels = labels
+    weights = _read_weights(whole)
+    brought = {} if adapter is None else adapter.whole
+    kind = _kind(whole, config, task, [*weights.values(), *brought.values()])
+    model = _filled(whole, kind, config, weights, dtype, set(brought))
+    if adapter is not None:
+        merge(adapter, model)
+    _check_finite(checkpoint, model)
+    return model.to(device).eval()
+
+
+def _read_weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    weights: dict[str, torch.Tensor] = {}
+    for name in weight_files(checkpoint.folder, checkpoint.manifest):
+        found = read_tensors(checkpoint.folder, checkpoint.manifest, name)
+        if twice := sorted(set(found) & set(weights)):
+            raise ArtifactRejected(checkpoint.folder, "bad_weights", f"{name}: {twice[0]!r} is in another file too")
+        weights |= found
+    return weights
+
+
+def _read_adapter(checkpoint: Checkpoint) -> Adapter:
+    told = read_settings(checkpoint.folder, checkpoint.manifest, ADAPTER_CONFIG)
+    tensors = read_tensors(checkpoint.folder, checkpoint.manifest, ADAPTER_WEIGHTS)
+    return read_adapter(checkpoint.folder / ADAPTER_WEIGHTS, told, tensors)
+
+
+def _kind(checkpoint: Checkpoint, config: Any, task: Task, weights: list[torch.Tensor]) -> Any:
+    """The class of the model. It is first built without memory, so that a config cannot ask for more than there is."""
+    auto: Any = TASKS[task]
+    with _refusing(checkpoint, "unfit", f"config.json for task {task}"), torch.device("meta"):
+        bare = auto.from_config(config, trust_remote_code=False)
+    asked, given = sum(one.numel() for one in bare.parameters()), sum(one.numel() for one in weights)
+    if asked > 2 * given + SLACK:
+        cause = f"config.json asks for {asked:,} parameters, its weights are {given:,}"
+        raise ArtifactRejected(checkpoint.folder, "unfit", cause)
+    if sum(one.numel() for one in bare.buffers()) > MAX_BUFFERS:
+        raise ArtifactRejected(checkpoint.folder, "bad_value", "config.json: positions beyond any known model")
+    return type(bare)
+
+
+def _filled(
+    checkpoint: Checkpoint,
+    kind: Any,
+    config: Any,
+    weights: Mapping[str, torch.Tensor],
+    dtype: torch.dtype,
+    brought: set[str],
+) -> Any:
+    """The model from its weights, none missing, none left over. brought: those an adapter will fill in."""
+    with _refusing(checkpoint, "unfit", "its weights"):
+        model, told = kind.from_pretrained(
+            None,
+            config=config,
+            state_dict=dict(weights),
+            dtype=dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # told below and refused
+            local_files_only=True,
+            use_safetensors=True,
+        )
+    odd = {
+        "missing": sorted(set(told["missing_keys"]) - brought),
+        "left over": sorted(told["unexpected_keys"]),
+        "of another shape": sorted(name for name, *_ in told["mismatched_keys"]),
+        "unreadable": sorted(map(str, told.get("error_msgs", ()))),
+    }
+    if wrong := [f"{len(names)} {how}, such as {names[0][:200]!r}" for how, names in odd.items() if names]:
+        raise ArtifactRejected(checkpoint.folder, "unfit", f"weights for {kind.__name__}: {'; '.join(wrong)}")
+    return model
+
+
+def _check_finite(checkpoint: Checkpoint, model: Any) -> None:
+    for name, weight in model.state_dict().items():
+        if not bool(torch.isfinite(weight).all()):
+            raise ArtifactRejected(checkpoint.folder, "not_finite", f"weight {name!r} holds NaN or infinity")
+
+
+@contextmanager
+def _refusing(checkpoint: Checkpoint, code: str, what: str) -> Iterator[None]:
+    """Whatever a library says of somebody else's file is a refusal of the file, and what it warns of is told once."""
+    logging: Any = transformers.logging
+    level, shows_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    except Exception as fault:
+        told = " ".join(str(fault).split())[:300]
+        raise ArtifactRejected(checkpoint.folder, code, f"{what}: {type(fault).__name__}: {told}") from fault
+    finally:
+        logging.set_verbosity(level)
+        if shows_bars:
+            logging.enable_progress_bar()
