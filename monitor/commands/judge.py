@@ -1,0 +1,157 @@
+"""The command that asks a judge which of two answers is better, and writes what it says as events."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress as Bar
+
+from consumers.intake import Appended, Intake, parse_record
+from consumers.sources import Record, Refusal
+from consumers.store import EventStore
+from judges.endpoint import Endpoint, Limits
+from judges.endpoint_address import KEY_VARIABLE
+from judges.judging import Progress, Run, judge_pairs
+from judges.judgments import Judgments
+from judges.pairs import read_pairs
+from judges.preference_events import SOURCE, JudgeName, preference_events
+from monitor.commands.common import (
+    DEFAULT_STORE,
+    Format,
+    FormatOption,
+    JsonOption,
+    QuietOption,
+    StoreOption,
+    UsageFault,
+    one_line,
+    open_store,
+    print_json,
+    say,
+)
+
+TOLD_SECONDS = 30.0  # between two lines of progress where nobody sees a bar
+BATCH = 1000
+
+
+def judge(
+    pairs: Annotated[
+        list[Path], typer.Argument(help="Files of pairs (.jsonl, .gz), or sealed anchor sets of kind preference.")
+    ],
+    endpoint: Annotated[str, typer.Option("--endpoint", help="An OpenAI-compatible address, as https://HOST/v1.")],
+    model: Annotated[str, typer.Option("--model", help="The model's name at the endpoint.")],
+    name: Annotated[str, typer.Option("--name", help="What events and settings call this judge.")],
+    family: Annotated[str | None, typer.Option("--family", help="The judge's model family, as gpt or llama.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+    emit: Annotated[Path | None, typer.Option("--emit", help="Also write the events to this .jsonl file.")] = None,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Questions at a time.")] = 4,
+    requests_per_minute: Annotated[
+        float | None, typer.Option("--requests-per-minute", min=0.1, help="No more requests than this.")
+    ] = None,
+    tokens_per_minute: Annotated[
+        float | None, typer.Option("--tokens-per-minute", min=1, help="No more tokens than this, in and out.")
+    ] = None,
+    format_: FormatOption = Format.text,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Ask a judge which answer of each pair is better, in both orders, and store what it says as preference events.
+
+    What was answered before is not asked again: run it again after a stop, or with more pairs. Known-bad answers ride
+    along, and a judge that takes one is not believed. The key is read from REWARD_DRIFT_JUDGE_API_KEY.
+    """
+    given = read_pairs(pairs)
+    limits = Limits(concurrency, requests_per_minute, tokens_per_minute)
+    key = os.environ.get(KEY_VARIABLE)
+    with (
+        Endpoint(endpoint, model, key=key, limits=limits) as asked,
+        open_store(store) as opened,
+        one_line(store),
+        _progress(quiet) as told,
+    ):
+        judgments = Judgments(opened.engine, asked.spec)
+        run = judge_pairs(given, asked, judgments, now_us=lambda: time.time_ns() // 1000, progress=told)
+        named = JudgeName(name, family, asked.spec)
+        events = [event for judged in run.judged for event in preference_events(judged, named)]
+        appended = _append(opened, events)
+    if emit is not None:
+        emit.write_bytes(b"".join(event + b"\n" for event in events))
+    result = _result(run, named, appended)
+    if json_ or format_ is Format.json:
+        print_json(result)
+    else:
+        typer.echo("\n".join(_lines(result)))
+
+
+def _append(store: EventStore, events: Sequence[bytes]) -> Appended:
+    """Store the events; those that are there already add nothing."""
+    done = Appended()
+    for start in range(0, len(events), BATCH):
+        outcomes = [parse_record(Record(raw, SOURCE, len(raw))) for raw in events[start : start + BATCH]]
+        if refused := [one for one in outcomes if isinstance(one, Refusal)]:
+            raise UsageFault(f"{refused[0].detail}: change --name, --family or the pairs; not all events were stored")
+        arrivals = [one for one in outcomes if not isinstance(one, Refusal)]
+        done += store.append(Intake(SOURCE, None, arrivals, []))
+    return done
+
+
+def _result(run: Run, judge: JudgeName, appended: Appended) -> dict[str, Any]:
+    choices = Counter(judged.judgment.choice for judged in run.judged if judged.judgment.choice)
+    failed = Counter(judged.judgment.status for judged in run.judged if judged.judgment.status != "ok")
+    agreeing = [one.judgment.consistent for one in run.judged if one.judgment.consistent is not None]
+    served = sorted({one.raw.served or "" for judged in run.judged for one in judged.stored.values()} - {""})
+    return {
+        "judge": judge.name,
+        "revisions": {model: judge.revision(model) for model in served} or {"": judge.revision(None)},
+        "pairs": len(run.judged),
+        "choices": {choice: choices[choice] for choice in ("a", "b", "tie")},
+        "without_verdict": {status: failed[status] for status in ("unscoreable", "refused", "error")},
+        "position_consistent": sum(agreeing) / len(agreeing) if agreeing else None,
+        "asked": run.asked,
+        "canaries": run.canaries,
+        "events": {name: getattr(appended, name) for name in ("accepted", "duplicate", "conflict")},
+    }
+
+
+def _lines(result: dict[str, Any]) -> Iterator[str]:
+    choices, failed, consistent = result["choices"], result["without_verdict"], result["position_consistent"]
+    told = ", ".join(f"{count:,} {choice}" for choice, count in choices.items())
+    yield f"{result['pairs']:,} pairs by {result['judge']}: {told}"
+    if any(failed.values()):
+        yield "without a verdict: " + ", ".join(f"{count:,} {status}" for status, count in failed.items() if count)
+    if consistent is not None:
+        yield f"the same choice in both orders: {consistent:.1%}"
+    if len(result["revisions"]) > 1:
+        yield f"more than one model answered: {', '.join(result['revisions'])}; each is a ruler of its own"
+    yield f"{result['asked']:,} questions asked and {result['canaries']:,} canary questions, the rest was on record"
+    yield "events: " + ", ".join(f"{count:,} {name}" for name, count in result["events"].items())
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """A bar on a terminal, and elsewhere a line now and then, on standard error."""
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda _: None
+    elif console.is_terminal:
+        with Bar(console=console, transient=True) as bar:
+            task = bar.add_task("asking the judge", total=None)
+            yield lambda now: bar.update(task, completed=now.answered, total=now.to_ask)
+    else:
+        yield _now_and_then()
+
+
+def _now_and_then() -> Callable[[Progress], None]:
+    told_at = [time.monotonic()]
+
+    def tell(now: Progress) -> None:
+        if time.monotonic() - told_at[0] >= TOLD_SECONDS or now.answered == now.to_ask:
+            told_at[0] = time.monotonic()
+            say(f"{now.answered:,} of {now.to_ask:,} questions answered, {now.without:,} without a verdict")
+
+    return tell
