@@ -8,7 +8,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from judges.rejection import refused
+from judges.sealed_files import read_small
+from judges.strict_json import parse_object
 
+MAX_LINEAGE = 1 << 20  # bytes
 Word = Annotated[str, Meta(min_length=1, max_length=500)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -42,6 +45,11 @@ class Lineage(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     teacher: Source | None = None
     code: Code | None = None
     licence: Word | None = None
+
+
+def read_lineage(path: Path) -> Lineage:
+    """The lineage in a JSON file. Raises ArtifactRejected, codes `bad_lineage`, `bad_json`, `too_large`."""
+    return parse_lineage(path, parse_object(path, read_small(path, MAX_LINEAGE)))
 
 
 def parse_lineage(path: Path, told: dict[str, Any]) -> Lineage:

@@ -67,6 +67,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a sealed folder. Raises ArtifactRejected if there is none or it is not as we write it."""
     path = folder / NAME
+    if not folder.is_dir():
+        raise ArtifactRejected(folder, "no_folder", "there is no such folder")
     if not path.is_symlink() and not path.exists():
         raise ArtifactRejected(folder, "not_sealed", f"no {NAME}, so nothing says which bytes are meant")
     data = read_small(path, MAX_MANIFEST)

@@ -14,7 +14,7 @@ _PLAIN = "nothing turns this off; save the model again without it, then `reward-
 _SAVE = "save the model again with `save_pretrained`, then `reward-drift checkpoint seal {folder}`"
 
 NEXT = {
-    "no_folder": "name a local folder",
+    "no_folder": "name a local folder that holds the checkpoint",
     "not_sealed": "look at what is in it, then `reward-drift checkpoint seal {folder}`",
     "wrong_digest": "`reward-drift checkpoint verify {folder}` prints the digest it has",
     "altered": _AGAIN,

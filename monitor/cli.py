@@ -36,9 +36,14 @@ class Commands(LazyGroup):
         "tick": Entry("monitor.commands.watch:tick", "Look at a store once, and send what is due."),
         "status": Entry("monitor.commands.watch:status", "Open alerts, freshness, what was rejected."),
         "alerts": Entry("monitor.commands.alerts:app", "List, show and resolve alerts."),
+        "score": Entry(
+            "monitor.commands.score:score", "Score a checkpoint on held-out items, on a GPU if there is one."
+        ),
         "baseline": Entry("monitor.commands.baseline:app", "What the loop is compared with: list, set."),
+        "judge": Entry("monitor.commands.judge:judge", "Ask a judge which of two answers is better, in both orders."),
         "export": Entry("monitor.commands.exchange:export", "Write training labels, from curated feedback only."),
         "route": Entry("monitor.commands.route:route", "Publish feedback to a Kafka topic for each purpose."),
+        "checkpoint": Entry("monitor.commands.checkpoint:app", "Models as files: seal a folder, verify a sealed one."),
         "erase": Entry("monitor.commands.privacy:erase", "Forget every word of a user."),
         "retention": Entry("monitor.commands.privacy:retention", "Remove words older than the settings allow."),
         "demo": Entry("monitor.commands.demo:demo", "Simulate a loop that games its reward, and one that does not."),

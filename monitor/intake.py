@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 
-from consumers.incidents import STOPPING, Incident
+from consumers.incidents import ARTIFACT_REJECTED, STOPPING, Incident
 from monitor.alerts import CENSUS, Crossing, Episode
 from monitor.check import Interval
 from monitor.items import EPOCH, day_of
@@ -14,11 +14,12 @@ CHECK = "intake_gap"
 
 
 def severity_of(incident: Incident) -> str:
-    """Reading that has stopped is a warning; records that are gone are a ticket, as nobody can bring them back tonight.
+    """Reading that has stopped is a warning, and so is a checkpoint that nobody scores because it was refused. Records
+    that are gone are a ticket, as nobody can bring them back tonight.
 
     A blind monitor would be a page only where checkpoints are promoted without a person, which this release never does.
     """
-    return "warning" if incident.kind in STOPPING else "ticket"
+    return "warning" if incident.kind in STOPPING | {ARTIFACT_REJECTED} else "ticket"
 
 
 def noticed(incident: Incident) -> dt.datetime:
@@ -28,6 +29,8 @@ def noticed(incident: Incident) -> dt.datetime:
 
 def lost(incident: Incident) -> str:
     """Which places were lost, in words."""
+    if incident.kind == ARTIFACT_REJECTED:
+        return "it was refused and is not scored"
     unit = "offsets" if incident.source.startswith("kafka:") else "bytes"
     first, until = incident.lost_from, incident.lost_until
     if first is None and until is None:

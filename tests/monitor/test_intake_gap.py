@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumers.incidents import EXPIRED, FLOOD, TRUNCATED, Found
+from consumers.incidents import ARTIFACT_REJECTED, EXPIRED, FLOOD, TRUNCATED, Found
 from consumers.intake import Intake
 from consumers.store import EventStore
 from monitor.check import Verdict
@@ -69,6 +69,17 @@ def test_every_incident_has_an_alert_of_its_own(store: EventStore) -> None:
     assert "bytes from 7 on may be lost" in report.alerts[-1].message
     assert len({key for (key,) in query(store, "SELECT dedup_key FROM outbox")}) == 3
     assert query(store, "SELECT COUNT(*) FROM outbox") == [(6,)]
+
+
+def test_a_refused_checkpoint_is_a_warning_that_says_so(store: EventStore) -> None:
+    refused = Found(ARTIFACT_REJECTED, "pickle: pytorch_model.bin: not safetensors")
+    happen(store, refused, "checkpoint:ckpt-7")
+    (alert,) = tick_at(store, CHOSEN, AS_OF, RECEIVERS).alerts
+    assert (alert.severity, alert.slice["source"]) == ("warning", "checkpoint:ckpt-7")
+    assert alert.message == (
+        "loop: checkpoint:ckpt-7: artifact_rejected: it was refused and is not scored; pickle: pytorch_model.bin: not"
+        " safetensors. When it is settled: `reward-drift incidents close 1 --note ...`"
+    )
 
 
 def test_an_alert_ends_when_its_incident_is_closed_and_a_new_incident_is_told_again(store: EventStore) -> None:
