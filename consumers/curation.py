@@ -11,6 +11,8 @@ from sqlalchemy import Connection, Engine, Select, select, text
 from sqlmodel import SQLModel
 
 from consumers import tables  # noqa: F401 - fills the metadata
+from consumers.anchored import read_held_out
+from consumers.fingerprints import Fingerprints
 from consumers.ledger import count_entries
 
 Shape = Literal["unpaired", "sft", "preference"]
@@ -61,10 +63,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Forbidden:
-    """What must never leave: anchored items, by whatever names them, and users who asked to be forgotten."""
+    """What must never leave: anchored items, by whatever names or says them, and users who asked to be forgotten."""
 
     responses: frozenset[str]
     prompts: frozenset[str]
+    texts: Fingerprints
     conversations: frozenset[str]
     users: frozenset[str]
     erased: frozenset[str]
@@ -124,22 +127,29 @@ def refusal(
     if answer is None:
         return UNKNOWN_RESPONSE
     return (
-        prohibition(reaction.response_id, reaction.actor, answer, forbidden)
+        prohibition(reaction.response_id, reaction.actor, answer, forbidden, (reaction.correction,))
         or _missing_text(reaction, answer, shape)
         or (_missing_value(reaction) if shape == "unpaired" else None)
     )
 
 
-def prohibition(response_id: str, actor: str | None, answer: Answer | None, forbidden: Forbidden) -> str | None:
-    """Name the first reason why nothing said about this response may become a label, in any shape; None if it may."""
-    held = held_back(response_id, actor, answer, forbidden)
+def prohibition(
+    response_id: str, actor: str | None, answer: Answer | None, forbidden: Forbidden, said: Iterable[str | None]
+) -> str | None:
+    """Name the first reason why nothing said about this response may become a label, in any shape; None if it may.
+
+    said: what is said about it.
+    """
+    held = held_back(response_id, actor, answer, forbidden, said)
     if held or answer is None:
         return held or UNKNOWN_RESPONSE
     elsewhere = sorted(answer.environments - {"production"})
     return f"response from {elsewhere[0]}" if elsewhere else None
 
 
-def held_back(response_id: str, actor: str | None, answer: Answer | None, forbidden: Forbidden) -> str | None:
+def held_back(
+    response_id: str, actor: str | None, answer: Answer | None, forbidden: Forbidden, said: Iterable[str | None]
+) -> str | None:
     """Name why what an actor said about a response may leave for no purpose: erased, or anchored. None if it may."""
     if actor in forbidden.erased or (answer and answer.user in forbidden.erased):
         return "user asked for erasure"
@@ -152,6 +162,8 @@ def held_back(response_id: str, actor: str | None, answer: Answer | None, forbid
         )
     ):
         return "anchored: held out for measuring"
+    if any(map(forbidden.texts.hold, (*said, *((answer.prompt, answer.response) if answer else ())))):
+        return "anchored: says what a held-out item says"
     return None
 
 
@@ -252,16 +264,23 @@ def read_forbidden(connection: Connection) -> Forbidden:
     def names(query: str) -> frozenset[str]:
         return frozenset(name for row in connection.execute(text(query)) for name in row if name is not None)
 
+    held_out_prompts, texts = read_held_out(connection)
     return Forbidden(
         responses=names(
             "SELECT response_id, NULL FROM outcome WHERE anchor_set IS NOT NULL"
             " UNION SELECT a_response_id, b_response_id FROM preference WHERE anchor_set IS NOT NULL"
         ),
-        prompts=names(
+        prompts=held_out_prompts
+        | names(
             "SELECT prompt_id FROM preference WHERE anchor_set IS NOT NULL"
             " UNION SELECT r.prompt_id FROM response r JOIN outcome o ON o.response_id = r.response_id"
             " WHERE o.anchor_set IS NOT NULL"
+            " UNION SELECT r.prompt_id FROM response r JOIN preference p ON p.a_response_id = r.response_id"
+            " WHERE p.anchor_set IS NOT NULL"
+            " UNION SELECT r.prompt_id FROM response r JOIN preference p ON p.b_response_id = r.response_id"
+            " WHERE p.anchor_set IS NOT NULL"
         ),
+        texts=texts,
         conversations=names("SELECT conversation_id FROM outcome WHERE anchor_set IS NOT NULL"),
         users=names("SELECT user_id FROM outcome WHERE anchor_set IS NOT NULL"),
         erased=names("SELECT user_id FROM erasure"),

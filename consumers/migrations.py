@@ -310,8 +310,23 @@ def _widen_counts(connection: Connection) -> None:
         connection.execute(text(change))
 
 
+def _add_anchor_texts(connection: Connection) -> None:
+    Table(
+        "anchor_text",
+        MetaData(),
+        Column("id", Integer, primary_key=True),
+        Column("set_digest", String, nullable=False),
+        Column("prompt_id", String, nullable=False),
+        Column("words", Integer, nullable=False),
+        Column("head", BigInteger),
+        Column("whole", LargeBinary, nullable=False),
+        Column("registered_at_us", BigInteger, nullable=False),
+        UniqueConstraint("set_digest", "prompt_id", "whole"),
+    ).create(connection)
+
+
 def _seq() -> Column[int]:
     return Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False)
 
 
-MIGRATIONS = (_create_tables, _add_intake_tables, _widen_counts)
+MIGRATIONS = (_create_tables, _add_intake_tables, _widen_counts, _add_anchor_texts)

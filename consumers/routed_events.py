@@ -130,10 +130,10 @@ def _refusal(
 ) -> str | None:
     """A label passes the whole firewall; other feedback stays only if it is held out for measuring, or erased."""
     response_id, actor = row["response_id"], row["actor_id"]
-    answer = answers.get(response_id)
+    answer, said = answers.get(response_id), (row["correction"], row["comment"], row["extra"])
     if row["purpose"] != "curation":
-        return held_back(response_id, actor, answer, forbidden)
-    return prohibition(response_id, actor, answer if response_id in reported else None, forbidden)
+        return held_back(response_id, actor, answer, forbidden, said)
+    return prohibition(response_id, actor, answer if response_id in reported else None, forbidden, said)
 
 
 def _end(connection: Connection, after: int, size: int) -> int:

@@ -290,3 +290,20 @@ class ErasedRow(SQLModel, table=True):
     conflicts: int
     exports: str  # JSON list of {"path", "sha256"}: files that hold the words outside our reach
     checkpoints: str  # JSON list of checkpoints whose lineage names one of them
+
+
+class AnchorTextRow(SQLModel, table=True):
+    """A text of a held-out item, by its fingerprint. Fields as in `consumers.fingerprints`.
+
+    set_digest: which sealed set. prompt_id: the name under which the item's prompt stands in events.
+    """
+
+    __tablename__ = "anchor_text"
+    __table_args__ = (UniqueConstraint("set_digest", "prompt_id", "whole"),)
+    id: int | None = Field(default=None, primary_key=True)
+    set_digest: str
+    prompt_id: str
+    words: int
+    head: int | None = Field(sa_type=BigInteger)
+    whole: bytes = Field(sa_type=LargeBinary)
+    registered_at_us: int = Field(sa_type=BigInteger)

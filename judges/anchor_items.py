@@ -30,6 +30,8 @@ class _Labelled(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             )
         if self.method not in ("human", "exact"):
             raise ValueError(f"`method` is {self.method[:40]!r}; say how it was labelled, `human` or `exact`")
+        if not self.prompt.strip():
+            raise ValueError("`prompt` is blank")
 
 
 class ExactItem(_Labelled, frozen=True, kw_only=True):

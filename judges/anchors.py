@@ -6,13 +6,12 @@ digest you were told, wherever a result matters.
 """
 
 import datetime as dt
-import difflib
 import hashlib
 import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from consumers.lines import split_lines
-from consumers.mendable import Mendable
-from judges.anchor_items import KINDS, AnchorItem, Kind, annotators_of, texts_of
+from judges.anchor_items import KINDS, AnchorItem, Kind, annotators_of
+from judges.anchor_lines import AnchorsRejected, parse_items
 
 FORMAT = 1
 ITEMS, MANIFEST = "items.jsonl", "manifest.json"
@@ -32,16 +30,9 @@ METRICS: Mapping[Kind, str] = {
     "preference": "human_preference",
     "rubric": "human_grade",
 }
-ITEM_BYTES = 1 << 20  # as an event, which an item becomes
 SET_BYTES = 1 << 28
-MOST_TOLD = 20  # problems that are told one by one
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_NEAREST = re.compile(r"unknown field `(.*?)`")
-
-
-class AnchorsRejected(Mendable):
-    """Items or a folder that cannot be anchors; one problem a line, each with its place, cause and what to do."""
 
 
 class SealBroken(AnchorsRejected):
@@ -109,9 +100,7 @@ def seal_anchors(
     """
     _check_names(name, metric, kind, folder)
     raw = _read(source)
-    items, problems = _parse(raw, kind)
-    if problems:
-        raise AnchorsRejected(_told(source, problems))
+    items = parse_items(source, raw, kind)
     lines = b"".join(msgspec.json.encode(item) + b"\n" for item in items)
     manifest = Manifest(
         format=FORMAT,
@@ -148,9 +137,7 @@ def open_anchors(folder: Path, *, expected: str | None = None) -> AnchorSet:
         raise SealBroken(
             f"{items_path}: altered since it was sealed: sha256 {found}, sealed {manifest.sha256}: {_RESTORE}"
         )
-    items, problems = _parse(raw, manifest.kind)
-    if problems:
-        raise AnchorsRejected(_told(items_path, problems))
+    items = parse_items(items_path, raw, manifest.kind)
     claimed = (manifest.items, manifest.annotators, manifest.methods)
     if claimed != (len(items), *_who(items).values()):
         raise SealBroken(f"{path}: does not describe {items_path}: {_RESTORE}")
@@ -195,67 +182,6 @@ def _manifest(path: Path, raw: bytes) -> Manifest:
         return msgspec.json.decode(raw, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise AnchorsRejected(f"{path}: no manifest of a sealed set: {fault}; {_RESTORE}") from None
-
-
-def _parse(raw: bytes, kind: Kind) -> tuple[tuple[AnchorItem, ...], list[str]]:
-    """The items, and what is wrong with the lines that are none."""
-    decoder = msgspec.json.Decoder(KINDS[kind])
-    items: list[AnchorItem] = []
-    problems: list[str] = []
-    known: dict[str, int] = {}
-    for number, line in _numbered(raw):
-        try:
-            item = _decode(decoder, line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as fault:
-            problems.append(f"{number}: {_cause(fault, kind)}")
-            continue
-        for what, key in (("item_id", item.item_id), ("content", _content(item))):
-            if (first := known.setdefault(f"{what} {key}", number)) != number:
-                problems.append(f"{number}: its {what} stands in line {first} already; keep one of them")
-        items.append(item)
-    if not items and not problems:
-        problems.append("1: no items; a set needs at least one")
-    return tuple(items), problems
-
-
-def _numbered(raw: bytes) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    for lines in split_lines([raw.removeprefix(b"\xef\xbb\xbf")], ITEM_BYTES):
-        for line in lines.raws:
-            number += 1
-            if line.strip():
-                yield number, line
-
-
-def _decode(decoder: msgspec.json.Decoder[AnchorItem], line: bytes) -> AnchorItem:
-    if len(line) > ITEM_BYTES:
-        raise ValueError(f"longer than {ITEM_BYTES:,} bytes")
-    item = decoder.decode(line)
-    named = {"item_id": item.item_id, "category": item.category or ""} | texts_of(item)
-    if spoilt := [place for place, text in named.items() if "\0" in text]:
-        raise ValueError(f"{spoilt[0]} holds a NUL character, which no event may")
-    return item
-
-
-def _content(item: AnchorItem) -> str:
-    """What it asks and says, whatever it is called: twice the same would count twice."""
-    return _sha256(msgspec.json.encode(texts_of(item)))
-
-
-def _cause(fault: Exception, kind: Kind) -> str:
-    said = str(fault)
-    if unknown := _NEAREST.search(said):
-        fields = KINDS[kind].__struct_fields__
-        nearest = difflib.get_close_matches(unknown[1], fields, 1)
-        return f"{said}; {f'did you mean `{nearest[0]}`?' if nearest else 'known: ' + ', '.join(fields)}"
-    return said
-
-
-def _told(path: Path, problems: Sequence[str]) -> str:
-    told = [f"{path}:{problem}" for problem in problems[:MOST_TOLD]]
-    if len(problems) > MOST_TOLD:
-        told.append(f"{path}: and {len(problems) - MOST_TOLD:,} more problems; mend these first")
-    return "\n".join(told)
 
 
 def _who(items: Sequence[AnchorItem]) -> dict[str, Any]:

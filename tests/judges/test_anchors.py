@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judges.anchor_items import KINDS, Kind, annotators_of, texts_of
-from judges.anchors import MOST_TOLD, AnchorSet, AnchorsRejected, SealBroken, open_anchors, seal_anchors
+from judges.anchor_lines import MOST_TOLD, AnchorsRejected
+from judges.anchors import AnchorSet, SealBroken, open_anchors, seal_anchors
 
 NOW = dt.datetime(2026, 11, 21, 9, tzinfo=dt.UTC)
 SHARED = {"item_id": "i-1", "prompt": "Which city is the capital of France?", "method": "human", "category": "geo"}
@@ -160,6 +161,7 @@ BAD: list[tuple[Kind, dict[str, Any], str]] = [
     ("exact", {"normalisation": "fuzzy"}, "Invalid enum value 'fuzzy'"),
     ("exact", {"awnsers": ["x"]}, "did you mean `answers`?"),
     ("exact", {"item_id": ""}, "length >= 1"),
+    ("exact", {"prompt": " \n"}, "`prompt` is blank"),
     ("exact", {"prompt": 7}, "Expected `str`, got `int`"),
     ("exact", {"prompt": "a\0b"}, "prompt holds a NUL"),
     ("exact", {"prompt": "x" * (1 << 20)}, "longer than 1,048,576 bytes"),
@@ -254,7 +256,7 @@ def test_any_text_that_an_event_may_hold_survives_sealing(
         for number, (prompt, response) in enumerate(pairs)
     ]
     folder = tmp_path_factory.mktemp("any")
-    if any("\0" in text for pair in pairs for text in pair):
+    if any("\0" in prompt + response or not prompt.strip() for prompt, response in pairs):
         assert problems(folder, "rubric", *items)
         return
     sealed = seal(folder, "rubric", *items)
