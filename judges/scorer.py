@@ -14,10 +14,12 @@ from judges.models import Encoder, Packed, Padded, Runs, is_packable
 from judges.packing import Pack
 from judges.rendering import Renderer
 from judges.spec import ScoreSpec
-from judges.verify import Disagreement, compare_with_stock
+from judges.verify import Disagreement, RulerRefused, compare_with_stock
 
 CPU_SIZE = 2048
 SMALLEST = 64
+COUNTS_FROM_PAD = frozenset({"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet"})  # their positions
+PRECISIONS = frozenset({"float32", "bfloat16", "float16"})
 GPU_SIZE, GPU_SIZE_LARGE, LARGE = 16_384, 8_192, 3_000_000_000  # tokens, tokens, parameters
 
 
@@ -47,7 +49,10 @@ class Ruler(Protocol):
         ...
 
     def verified(self, encoded: Sequence[Encoded]) -> tuple["Ruler", Disagreement | None]:
-        """This ruler, if it agrees with one-by-one scoring on a few of these; else one that does not pack, and why."""
+        """This ruler, if it agrees with one-by-one scoring on a few of these; else one that does not pack, and why.
+
+        Raises RulerRefused when that one does not agree either: no such score is ever recorded.
+        """
         ...
 
     def smaller(self) -> "Ruler | None":
@@ -80,9 +85,15 @@ class Scorer:
 
     def verified(self, encoded: Sequence[Encoded]) -> "tuple[Scorer, Disagreement | None]":
         apart = compare_with_stock(self.model, self.runs, self.head, encoded)
-        if apart is None or not isinstance(self.runs, Packed):
-            return self, apart
-        return self._run_by(Padded(self.model, self.spec.size)), apart
+        if apart is None:
+            return self, None
+        if isinstance(self.runs, Packed):
+            padded, _ = self._run_by(Padded(self.model, self.spec.size)).verified(encoded)
+            return padded, apart
+        raise RulerRefused(
+            f"{self.model.config.model_type}: {apart}, even without packing, so that no score of it can be trusted; "
+            "score with a model of another architecture, or with another release of transformers"
+        )
 
     def smaller(self) -> "Scorer | None":
         half = self.spec.size // 2
@@ -95,7 +106,14 @@ class Scorer:
 
     def _run_by(self, runs: Runs) -> "Scorer":
         longest = min(self.spec.longest, runs.size)
-        spec = replace(self.spec, runs=runs.name, size=runs.size, longest=longest)
+        spec = replace(
+            self.spec,
+            runs=runs.name,
+            shares_prefixes=runs.share,
+            size=runs.size,
+            longest=longest,
+            attention=_attention(runs, self.model.device),
+        )
         return replace(self, runs=runs, spec=spec, renderer=replace(self.renderer, longest=longest))
 
 
@@ -125,7 +143,9 @@ def token_scorer(model: Any, tokenizer: Any, digest: str, tokens: Mapping[str, i
 
 
 def _assemble(model: Any, tokenizer: Any, digest: str, reading: str, head: Head, how: How) -> Scorer:
-    size = how.size or default_size(model)
+    precision = precision_of(model)
+    model.eval()
+    size = how.size or default_size(model.device.type, model.num_parameters())
     encodes = isinstance(head, LogitsHead)
     runs: Runs = Encoder(model, size) if encodes else Padded(model, size)
     if is_packable(model.config) and not encodes:
@@ -139,10 +159,10 @@ def _assemble(model: Any, tokenizer: Any, digest: str, reading: str, head: Head,
         adds_special_tokens=renderer.adds_special_tokens,
         longest=renderer.longest,
         runs=runs.name,
-        shares_prefixes=how.share,
+        shares_prefixes=runs.share,
         size=size,
-        dtype=str(model.dtype).removeprefix("torch."),
-        **surroundings(model.device),
+        dtype=precision,
+        **{**surroundings(model.device), "attention": _attention(runs, model.device)},
     )
     shapes = {name: tuple(weight.shape) for name, weight in model.named_parameters()}
     return Scorer(model, renderer, runs, head, spec, shape_of(model.config.to_dict(), shapes))
@@ -153,21 +173,42 @@ def surroundings(device: torch.device) -> dict[str, Any]:
     on_cpu = device.type == "cpu"
     return {
         "device": f"cpu {torch.backends.cpu.get_cpu_capability()}" if on_cpu else torch.cuda.get_device_name(device),
-        "attention": "sdpa" if on_cpu else f"varlen cuda {torch.version.cuda}",
+        "attention": "sdpa" if on_cpu else f"sdpa cuda {torch.version.cuda}",
         "threads": torch.get_num_threads() if on_cpu else 1,
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }
 
 
-def default_size(model: Any) -> int:
+def _attention(runs: Runs, device: torch.device) -> str:
+    return runs.attention if device.type == "cpu" else f"{runs.attention} cuda {torch.version.cuda}"
+
+
+def precision_of(model: Any) -> str:
+    """The numbers a model computes with, for its spec: of its weights, and of its products where these are rounded.
+
+    Raises RulerRefused for weights in fewer than 16 bits.
+    """
+    found = {str(weight.dtype).removeprefix("torch.") for weight in model.parameters()}
+    odd = sorted(found - PRECISIONS)
+    if odd or getattr(model.config, "quantization_config", None) is not None:
+        raise RulerRefused(
+            f"weights in {', '.join(odd) or 'a quantised form'}: scores are compared over time, and only "
+            f"{', '.join(sorted(PRECISIONS))} are; seal the checkpoint in one of these"
+        )
+    products = torch.get_float32_matmul_precision()
+    return "+".join(sorted(found)) + ("" if products == "highest" else f", products {products}")
+
+
+def default_size(device_type: str, parameters: int) -> int:
     """Tokens of a pack: as many as keep the device busy."""
-    if model.device.type == "cpu":
+    if device_type == "cpu":
         return CPU_SIZE
-    return GPU_SIZE_LARGE if model.num_parameters() >= LARGE else GPU_SIZE
+    return GPU_SIZE_LARGE if parameters >= LARGE else GPU_SIZE
 
 
 def longest_of(config: Any) -> int:
     """Tokens a model was made for."""
     told = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions"))
-    return min((int(n) for n in told if n), default=1 << 30)
+    first = config.pad_token_id + 1 if config.model_type in COUNTS_FROM_PAD else 0
+    return min((int(n) - first for n in told if n), default=1 << 30)

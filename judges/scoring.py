@@ -8,14 +8,14 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from judges.canaries import encoded_canaries
 from judges.costs import Cost, cost_of, total_cost
 from judges.items import Encoded, Item, Unscoreable
 from judges.scorer import Ruler
 from judges.scores import Run, ScoreBoard, Value, value_of
-from judges.spec import item_key, text_key
+from judges.spec import ScoreSpec, item_key, text_key
 from judges.verify import Disagreement
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ class Scored:
     run: Run
     values: Mapping[str, Value]
     progress: Progress
+    spec: ScoreSpec
     fell_back: Disagreement | None = None
-    computed: Mapping[str, int] = field(default_factory=dict)
 
 
 def score_items(
@@ -59,8 +59,10 @@ def score_items(
 ) -> Scored:
     """Score every item, or say why it has no score. subject: whose answers these are, for the record.
 
-    Items of one name must be one item. Raises ValueError when they are not, RulerMoved when the canaries moved, and
-    whatever the database raises; a run that is raised out of stays open and goes on when called again.
+    Items of one name must be one item. Raises ValueError when they are not or a name cannot be stored, RulerRefused when
+    no way to run the model agrees with its own, RulerMoved when the canaries moved, MemoryError when even the smallest
+    packs do not fit, and whatever the database raises; a run that is raised out of stays open and goes on when called
+    again.
     """
     by_name = _by_name(items)
     while True:
@@ -98,7 +100,7 @@ def _run(
     progress = _score_packs(ruler, todo, board, run, now_us, tell, sum(key in known for key in keys.values()))
     if not board.complete(run, now_us()):
         raise RuntimeError(f"run {run.run_id} has items without a record")
-    return Scored(board.run(run.run_id), board.results(run), progress, apart)
+    return Scored(board.run(run.run_id), board.results(run), progress, ruler.spec, apart)
 
 
 def _score_packs(
@@ -131,6 +133,8 @@ def _by_name(items: Sequence[Item]) -> dict[str, Item]:
     for item in items:
         if by_name.setdefault(item.item_id, item) != item:
             raise ValueError(f"two different items are called {item.item_id!r}")
+        if "\0" in item.item_id or item.item_id.encode(errors="replace").decode() != item.item_id:
+            raise ValueError(f"an item's name holds a NUL or half a character: {item.item_id!r}")
     return by_name
 
 
