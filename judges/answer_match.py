@@ -12,9 +12,9 @@ NORMALISATIONS: tuple[str, ...] = get_args(Normalisation)
 _ARTICLE = re.compile(r"\b(a|an|the)\b")
 _SYMBOLS = set("$+<=>^`|~")  # ASCII that SQuAD drops although Unicode does not call it punctuation
 _NUMBER = re.compile(
-    r"(?<![\w.,/])(?<!\d[-−])[-+−]?"
+    r"(?:(?<![\w.,/)])[-+−])?(?<![\w.,/])"  # a sign has nothing before it: 10-20 is two numbers
     r"(?P<top>\d{1,3}(?:,\d{3}){1,10}(?:\.\d{1,30})?|\d{0,30}\.\d{1,30}|\d{1,30})"
-    r"(?:/(?P<bottom>\d{1,30}))?(?![\w/]|[.,]\d)"
+    r"(?:/(?P<bottom>\d{1,30}))?(?![\d/_]|[.,]\d|[^\W\d_]+\d)"  # a unit may follow, as in 42kg
 )
 
 
@@ -53,7 +53,8 @@ def squad_normalised(text: str) -> str:
 def last_number(text: str) -> Fraction | None:
     """The value of the last number in a text, exactly; None if there is none.
 
-    Read are signs, thousands in threes, decimals and fractions; a unit beside it (%, $) is not part of the number.
+    Read are signs, thousands in threes, decimals and fractions; a unit beside it ($, %, kg) is not part of the number.
+    Neither 2.0.1 nor 3,14 is one.
 
     >>> last_number("between 3 and 4, so about $3,500.50")
     Fraction(7001, 2)
