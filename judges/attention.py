@@ -16,6 +16,7 @@ from transformers import AttentionInterface
 from judges.packing import Layout, Segment
 
 NAME = "reward_drift_packed"
+HALF = (torch.bfloat16, torch.float16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ class Varlen:
 
 def prepare(layout: Layout, device: torch.device, dtype: torch.dtype) -> Prepared:
     """Put a pack on its device. Half precision on a GPU takes the variable-length kernel, all else single segments."""
-    varlen = _varlen(layout, device) if device.type == "cuda" and dtype != torch.float32 and has_varlen() else None
+    varlen = _varlen(layout, device) if takes_varlen(device, dtype) else None
     masks = (None,) * len(layout.segments) if varlen else tuple(_mask(s, device) for s in layout.segments)
     tokens, positions = (torch.from_numpy(a).to(device, torch.long)[None] for a in (layout.tokens, layout.positions))
     return Prepared(tokens, positions, layout.segments, masks, varlen)
@@ -126,13 +127,14 @@ def _varlen(layout: Layout, device: torch.device) -> Varlen:
     )
 
 
-def has_varlen() -> bool:
-    """Whether this torch has a variable-length attention that can be told to be causal, aligned to the lower right."""
-    try:
-        from torch.nn.attention.varlen import varlen_attn
-    except ImportError:
+def takes_varlen(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether the variable-length kernel can be used: half precision, a GPU of compute capability 8 or newer, and a
+    torch whose kernel can be told its scale and to be causal, aligned to the lower right."""
+    if device.type != "cuda" or dtype not in HALF or torch.cuda.get_device_capability(device) < (8, 0):
         return False
-    return "window_size" in inspect.signature(varlen_attn).parameters
+    from torch.nn.attention.varlen import varlen_attn
+
+    return {"window_size", "scale"} <= inspect.signature(varlen_attn).parameters.keys()
 
 
 def _by_varlen(

@@ -68,22 +68,23 @@ class LikelihoodHead:
     names = ("log_likelihood", "per_token", "per_byte")
 
     def __init__(self, model: Any) -> None:
-        self._vocabulary = model.get_output_embeddings()
+        self._vocabulary = Vocabulary(model)
 
     @torch.inference_mode()
     def read(self, hidden: Sequence[torch.Tensor], items: Sequence[Encoded]) -> list[tuple[float, ...]]:
         foretold = torch.cat([torch.from_numpy(item.tokens[item.reads + 1]).long() for item in items])
         logs: list[float] = []
-        for logits in vocabulary_logits(self._vocabulary, hidden):
+        for logits in self._vocabulary.logits(hidden):
             wanted = foretold[len(logs) : len(logs) + len(logits)].to(logits.device)
             chosen = logits[: len(wanted)].gather(1, wanted[:, None])[:, 0]
             logs += (chosen - logits[: len(wanted)].logsumexp(1)).tolist()
         return list(self._summed(logs, items))
 
     def stock(self, logits: torch.Tensor, item: Encoded) -> tuple[float, ...]:
-        logs = logits.float().log_softmax(-1)
-        wanted = [float(logs[at, int(item.tokens[at + 1])]) for at in item.reads.tolist()]
-        return next(iter(self._summed(wanted, [item])))
+        reads = torch.from_numpy(item.reads).to(logits.device).long()
+        logs = logits[reads].float().log_softmax(-1)
+        wanted = [float(logs[row, token]) for row, token in enumerate(item.tokens[item.reads + 1].tolist())]
+        return next(self._summed(wanted, [item]))
 
     def _summed(self, logs: list[float], items: Sequence[Encoded]) -> Iterator[tuple[float, ...]]:
         at = 0
@@ -97,7 +98,7 @@ class TokenHead:
     """Log-probabilities of given tokens at the one position that is read. tokens: name -> id."""
 
     def __init__(self, model: Any, tokens: dict[str, int]) -> None:
-        self._vocabulary = model.get_output_embeddings()
+        self._vocabulary = Vocabulary(model)
         self.names = tuple(tokens)
         self._ids = torch.tensor(list(tokens.values()))
 
@@ -105,7 +106,7 @@ class TokenHead:
     def read(self, hidden: Sequence[torch.Tensor], items: Sequence[Encoded]) -> list[tuple[float, ...]]:
         logs = [
             logits[:, self._ids.to(logits.device)] - logits.logsumexp(1, keepdim=True)
-            for logits in vocabulary_logits(self._vocabulary, hidden)
+            for logits in self._vocabulary.logits(hidden)
         ]
         return [tuple(row) for row in torch.cat(logs)[: len(items)].tolist()]
 
@@ -125,7 +126,19 @@ def fixed_rows(hidden: Sequence[torch.Tensor], count: int, dtype: torch.dtype = 
     return list(torch.split(filled, count))
 
 
-def vocabulary_logits(vocabulary: Any, hidden: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """Logits over the vocabulary, block by block, in 32 bits: all at once they would need gigabytes."""
-    for rows in fixed_rows(hidden, VOCABULARY_ROWS, vocabulary.weight.dtype):
-        yield vocabulary(rows).float()
+class Vocabulary:
+    """The output layer of a language model, with what some families do to its logits: Cohere multiplies them, Granite
+    divides them, Gemma 2 bends them. A family that does something else disagrees with its own forward pass."""
+
+    def __init__(self, model: Any) -> None:
+        config = model.config.get_text_config()
+        self._layer = model.get_output_embeddings()
+        self._factor = getattr(config, "logit_scale", None) or 1.0
+        self._divisor = getattr(config, "logits_scaling", None) or 1.0
+        self._cap = getattr(config, "final_logit_softcapping", None)
+
+    def logits(self, hidden: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Logits in 32 bits, block by block: all at once they would need gigabytes."""
+        for rows in fixed_rows(hidden, VOCABULARY_ROWS, self._layer.weight.dtype):
+            logits = self._layer(rows).float() * self._factor / self._divisor
+            yield logits if self._cap is None else torch.tanh(logits / self._cap) * self._cap

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from judges.attention import NAME, prepare
+from judges.attention import NAME, prepare, takes_varlen
 from judges.items import Encoded
 from judges.packing import Group, Pack, lay_out, plan_packs
 
@@ -24,6 +24,11 @@ class Packed:
 
     def __init__(self, model: Any, size: int, *, share: bool = True) -> None:
         self.model, self.size, self.share = model, size, share
+
+    @property
+    def attention(self) -> str:
+        """The kernel that is used."""
+        return "varlen" if takes_varlen(self.model.device, self.model.dtype) else "sdpa"
 
     def plan(self, encoded: Sequence[Encoded]) -> list[Pack]:
         return plan_packs(encoded, self.size, share=self.share)
@@ -40,7 +45,8 @@ class Packed:
             use_cache=False,
             pack=on_device,
         ).last_hidden_state[0]
-        return [states[torch.from_numpy(rows).to(states.device)] for rows in layout.reads]
+        read = states[torch.from_numpy(np.concatenate(layout.reads)).to(states.device)]
+        return list(read.split([len(rows) for rows in layout.reads]))
 
 
 class Padded:
@@ -52,7 +58,12 @@ class Padded:
     name = "padded"
 
     def __init__(self, model: Any, size: int) -> None:
-        self.model, self.size = model, size
+        self.model, self.size, self.share = model, size, False
+
+    @property
+    def attention(self) -> str:
+        """The kernel that is used."""
+        return plain_attention(self.model)
 
     def plan(self, encoded: Sequence[Encoded]) -> list[Pack]:
         by_length = sorted(range(len(encoded)), key=lambda at: (-len(encoded[at].tokens), at))
@@ -68,7 +79,7 @@ class Padded:
 
     @torch.inference_mode()
     def hidden(self, pack: Pack, encoded: Sequence[Encoded]) -> list[torch.Tensor]:
-        attend_with(self.model, "sdpa")
+        attend_with(self.model, plain_attention(self.model))
         items = [encoded[member] for member in pack.members]
         states = self._forward(items)
         return [states[row, torch.from_numpy(item.reads).to(states.device).long()] for row, item in enumerate(items)]
@@ -83,7 +94,7 @@ class Encoder(Padded):
 
     @torch.inference_mode()
     def hidden(self, pack: Pack, encoded: Sequence[Encoded]) -> list[torch.Tensor]:
-        attend_with(self.model, "sdpa")
+        attend_with(self.model, plain_attention(self.model))
         batch = batch_of([encoded[member] for member in pack.members], self.model.device)
         del batch["position_ids"]  # an encoder counts its own, and some begin at two
         logits: torch.Tensor = self.model(**batch).logits
@@ -97,6 +108,11 @@ def attend_with(model: Any, implementation: str) -> None:
     """Switch the attention of all layers, unless it is that already."""
     if model.config._attn_implementation != implementation:
         model.set_attn_implementation(implementation)
+
+
+def plain_attention(model: Any) -> str:
+    """The model's own attention: torch's where transformers knows it to be the same, else the one written out."""
+    return "sdpa" if model._supports_sdpa else "eager"
 
 
 def batch_of(items: Sequence[Encoded], device: torch.device) -> dict[str, torch.Tensor]:

@@ -6,14 +6,17 @@ Nothing is ever truncated: a text that is too long has no score, and says so. Im
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from consumers.chunks import in_chunks
-from judges.items import Encoded, Item, Unscoreable
+from judges.items import Encoded, IntArray, Item, Unscoreable
 
 CHUNK = 4096  # texts a call of the tokenizer: its cost per call is then nothing
+TODAY = datetime(2024, 7, 26, tzinfo=UTC)  # what a template that writes the date is told: a score hangs on no calendar
 
 Result = Encoded | Unscoreable
 
@@ -39,7 +42,8 @@ class Renderer:
     @property
     def template_sha256(self) -> str:
         """Hash of the chat template; of nothing where there is none."""
-        return hashlib.sha256((self.tokenizer.chat_template or "").encode()).hexdigest()
+        chat = self.tokenizer.get_chat_template() if self.tokenizer.chat_template else ""
+        return hashlib.sha256(chat.encode()).hexdigest()
 
     @property
     def adds_special_tokens(self) -> bool:
@@ -81,7 +85,9 @@ class Renderer:
             plain = self._plain(messages)
             return plain if opens_answer else plain.removesuffix("\n")
         turns = [message._asdict() for message in messages]
-        text: str = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=opens_answer)
+        text: str = self.tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=opens_answer, strftime_now=TODAY.strftime
+        )
         return text
 
     def _plain(self, messages: Sequence[Any]) -> str:
@@ -116,7 +122,7 @@ class Renderer:
             padding=False,
             truncation=False,
             return_attention_mask=False,
-            return_token_type_ids=self.pairs,
+            return_token_type_ids=self.pairs and "token_type_ids" in self.tokenizer.model_input_names,
             verbose=False,
         )
 
@@ -126,28 +132,46 @@ class Renderer:
             return Unscoreable("error", "the text has no tokens")
         if len(tokens) > self.longest:
             return Unscoreable("too_long", f"{len(tokens)} tokens, {self.longest} at most; nothing is truncated")
-        first = _first_answer_token(tokenized, number, rendered, len(tokens))
+        first = _token_at(tokenized, number, rendered, rendered.prompt_chars, len(tokens))
         types = np.array(tokenized["token_type_ids"][number], np.int32) if "token_type_ids" in tokenized else None
         where = reads(len(tokens), first)
         if not len(where) or where[0] < 0:
             return Unscoreable("error", "the answer has no token that something stands before")
-        return Encoded(tokens, first, where, len(rendered.answer.encode()), types)
+        prompt_end = self._prompt_end(tokenized, number, rendered, tokens, first)
+        return Encoded(tokens, prompt_end, where, len(rendered.answer.encode()), types)
+
+    def _prompt_end(self, tokenized: Any, number: int, rendered: Rendered, tokens: IntArray, first: int) -> int:
+        """How many tokens no answer can change. A special token ends what comes before it; elsewhere the prompt's last
+        word may be cut into tokens according to what the answer begins with, so it does not count."""
+        if first == 0 or int(tokens[first - 1]) in self._special:
+            return first
+        words = rendered.text[: rendered.prompt_chars].rsplit(None, 1)
+        return min(first, _token_at(tokenized, number, rendered, len(words[0]), first)) if len(words) == 2 else 0
+
+    @cached_property
+    def _special(self) -> frozenset[int]:
+        return frozenset(self.tokenizer.added_tokens_decoder)
 
 
 def _rendered(render: Callable[[Item], Rendered], item: Item) -> Rendered | Unscoreable:
-    """A template may refuse a conversation, for instance one with a system message."""
+    """A template may refuse a conversation, say one with a system message, and a tokenizer half a character."""
     try:
-        return render(item)
+        rendered = render(item)
+        for text in (rendered.text, rendered.answer):
+            text.encode()
+    except UnicodeEncodeError as error:
+        return Unscoreable("error", f"the text is not Unicode: {error.reason}")
     except Exception as error:
-        return Unscoreable("error", f"the chat template refuses this conversation: {error}"[:500])
+        return Unscoreable("error", f"the chat template refuses this conversation: {error!r}"[:500])
+    return rendered
 
 
-def _first_answer_token(tokenized: Any, number: int, rendered: Rendered, length: int) -> int:
-    """The token that holds the answer's first character; a token that begins in the prompt and ends in the answer is
-    the answer's. Blanks may belong to no token, so the next character is asked then."""
+def _token_at(tokenized: Any, number: int, rendered: Rendered, char: int, length: int) -> int:
+    """The token that holds a character of the text. One that begins in the prompt and ends in the answer is thus the
+    answer's. Blanks may belong to no token, so the next character is asked then; `length` where none is left."""
     if rendered.pair is not None:
         return 0
-    for at in range(rendered.prompt_chars, len(rendered.text)):
+    for at in range(char, len(rendered.text)):
         token: int | None = tokenized.char_to_token(number, at)
         if token is not None:
             return token

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, RowMapping, bindparam, text
+from sqlalchemy import Connection, Engine, RowMapping, bindparam, text
 
 from consumers.chunks import in_chunks
 from consumers.database import migrate, reading, writing
@@ -99,25 +99,19 @@ class ScoreBoard:
     def run(self, run_id: str) -> Run:
         """A run on record. Raises KeyError."""
         with reading(self.engine) as connection:
-            row = (
-                connection.execute(text("SELECT * FROM score_run WHERE run_id = :r"), {"r": run_id}).mappings().first()
-            )
+            row = connection.execute(text(_RUN), {"run_id": run_id}).mappings().first()
         if row is None:
             raise KeyError(run_id)
         return Run(**row)
 
     def values(self, keys: Iterable[bytes]) -> dict[bytes, Value]:
         """What is on record under these keys."""
-        query = text("SELECT * FROM score_value WHERE key IN :keys").bindparams(bindparam("keys", expanding=True))
-        found: dict[bytes, Value] = {}
         with reading(self.engine) as connection:
-            for some in in_chunks(keys):
-                rows = connection.execute(query, {"keys": some}).mappings()
-                found.update((bytes(row["key"]), _value(row)) for row in rows)
-        return found
+            return _values(connection, keys)
 
     def write(self, run: Run, values: Sequence[Value], now_us: int) -> None:
-        """Keep a pack's scores, in one transaction. A key that is there already keeps what it has."""
+        """Keep a pack's scores, in one transaction. A key that is there already keeps what it has; when that is another
+        score, both go on record as an incident."""
         if not values:
             return
         rows = [
@@ -137,7 +131,14 @@ class ScoreBoard:
             for value in values
         ]
         with writing(self.engine) as connection:
+            before = _values(connection, (value.key for value in values))
             connection.execute(text(_ADD_VALUE), rows)
+            moved = [value for value in values if before.get(value.key, value).outputs != value.outputs]
+            if moved:
+                detail = f"{moved[0].key.hex()} was {before[moved[0].key].outputs}, now {moved[0].outputs}"
+                _violated(
+                    connection, run.spec_id, f"{len(moved)} scores came out otherwise, the first {detail}", now_us
+                )
 
     def complete(self, run: Run, now_us: int) -> bool:
         """Close a run whose every item has a record; False when one has none. A half-scored run is never judged."""
@@ -154,7 +155,20 @@ class ScoreBoard:
     def violated(self, spec_id: str, detail: str, now_us: int) -> None:
         """Put on record that a ruler measured the same thing twice and differently."""
         with writing(self.engine) as connection:
-            add_incident(connection, f"scores:{spec_id}", Found(VIOLATION, detail), now_us)
+            _violated(connection, spec_id, detail, now_us)
+
+
+def _violated(connection: Connection, spec_id: str, detail: str, now_us: int) -> None:
+    add_incident(connection, f"scores:{spec_id}", Found(VIOLATION, detail), now_us)
+
+
+def _values(connection: Connection, keys: Iterable[bytes]) -> dict[bytes, Value]:
+    query = text("SELECT * FROM score_value WHERE key IN :keys").bindparams(bindparam("keys", expanding=True))
+    found: dict[bytes, Value] = {}
+    for some in in_chunks(keys):
+        rows = connection.execute(query, {"keys": some}).mappings()
+        found.update((bytes(row["key"]), _value(row)) for row in rows)
+    return found
 
 
 def _value(row: RowMapping) -> Value:

@@ -59,6 +59,8 @@ def config_of(kind: str, **changes: Any) -> Any:
     common = {"vocab_size": VOCABULARY, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "num_labels": 1}
     if kind == "gpt2":
         own = {"n_embd": WIDTH, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS}
+    elif kind == "bloom":
+        own = {"hidden_size": WIDTH, "n_layer": 2, "n_head": 4}
     else:
         own = {
             "hidden_size": WIDTH,
@@ -67,10 +69,16 @@ def config_of(kind: str, **changes: Any) -> Any:
             "intermediate_size": 2 * WIDTH,
             "max_position_embeddings": POSITIONS,
         }
-        if kind not in ("bert", "gpt_neox"):
+        if kind not in ("bert", "roberta", "gpt_neox"):
             own["num_key_value_heads"] = 2
     if kind == "mistral":
         own["sliding_window"] = None
+    if kind == "gemma2":
+        own |= {"head_dim": 16, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0, "sliding_window": 24}
+    if kind == "qwen3_next":
+        own |= {"layer_types": ["linear_attention", "full_attention"], "head_dim": 16, "num_experts": 0}
+        own |= {"linear_num_key_heads": 2, "linear_num_value_heads": 4}
+        own |= {"linear_key_head_dim": 16, "linear_value_head_dim": 16}
     return transformers.AutoConfig.for_model(kind, **{**common, **own, **changes})
 
 
