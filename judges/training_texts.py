@@ -61,9 +61,9 @@ def _strings(value: Any, place: str) -> Iterator[tuple[str, str]]:
         if isinstance(value, str):
             yield place, value
         elif isinstance(value, dict):
-            waiting += [(f"{place}.{key}" if place else str(key), inner) for key, inner in value.items()]
+            waiting += reversed([(f"{place}.{key}" if place else str(key), one) for key, one in value.items()])
         elif isinstance(value, list):
-            waiting += [(f"{place}[{number}]", inner) for number, inner in enumerate(value)]
+            waiting += reversed([(f"{place}[{number}]", one) for number, one in enumerate(value)])
 
 
 def _plain(path: Path) -> Iterator[TrainingText]:

@@ -44,6 +44,9 @@ class Commands(LazyGroup):
         "export": Entry("monitor.commands.exchange:export", "Write training labels, from curated feedback only."),
         "route": Entry("monitor.commands.route:route", "Publish feedback to a Kafka topic for each purpose."),
         "checkpoint": Entry("monitor.commands.checkpoint:app", "Models as files: seal a folder, verify a sealed one."),
+        "anchors": Entry(
+            "monitor.commands.anchors:app", "Held-out items: seal a set, verify it, find it in training data."
+        ),
         "erase": Entry("monitor.commands.privacy:erase", "Forget every word of a user."),
         "retention": Entry("monitor.commands.privacy:retention", "Remove words older than the settings allow."),
         "demo": Entry("monitor.commands.demo:demo", "Simulate a loop that games its reward, and one that does not."),

@@ -276,3 +276,11 @@ def test_hostile_bytes_are_refused_never_a_crash(tmp_path_factory: pytest.TempPa
     (folder / "items.jsonl").write_bytes(raw)
     with pytest.raises(AnchorsRejected):
         seal_anchors(folder / "items.jsonl", folder / "out", name="n", kind="preference", sealed_at=NOW)
+
+
+def test_the_items_shown_in_the_readme_can_be_sealed(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "judges/README.md").read_text()
+    shown = [line for line in readme.splitlines() if line.startswith('{"item_id"')]
+    for kind, line in zip(GOOD, shown, strict=True):
+        (tmp_path / kind).mkdir()
+        assert len(seal(tmp_path / kind, kind, line).items) == 1
