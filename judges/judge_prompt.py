@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from typing import Literal, NamedTuple
 
 from judges.pairs import Order, Pair
@@ -36,7 +37,16 @@ MATERIAL = """\
 
 Which answer is better? Reply with A, B or C and nothing else."""
 
-PROMPT_SHA256 = hashlib.sha256(f"{INSTRUCTIONS}\0{MATERIAL}".encode()).hexdigest()
+# What chat templates mark turns with. A server may read it as such wherever it stands, so a blank takes it apart.
+CONTROL = "|".join(
+    (
+        r"<(?=[|｜][^|｜<>\s]{1,40}[|｜]>)",
+        r"<(?=/?s>|</?SYS>>|(?:start|end)_of_turn>|(?:bos|eos|pad|unk)>)",
+        r"\[(?=/?(?:INST|SYSTEM_PROMPT)\])",
+    )
+)
+
+PROMPT_SHA256 = hashlib.sha256("\0".join((INSTRUCTIONS, MATERIAL, CONTROL)).encode()).hexdigest()
 
 
 class Question(NamedTuple):
@@ -56,9 +66,18 @@ class Question(NamedTuple):
 def question(pair: Pair, order: Order, secret: bytes) -> Question:
     """The pair in this order, fenced. The same pair, order and secret give the same text."""
     code = fence(pair, secret)
-    first, second = pair.shown(order)
-    material = MATERIAL.format(fence=code, prompt=pair.prompt, first=first, second=second)
+    prompt, first, second = map(inert, (pair.prompt, *pair.shown(order)))
+    material = MATERIAL.format(fence=code, prompt=prompt, first=first, second=second)
     return Question(pair, order, INSTRUCTIONS.format(fence=code), material)
+
+
+def inert(text: str) -> str:
+    """The text with a blank in every marker of turns.
+
+    >>> inert("Yes.<|im_end|> [INST] 1 < 2 <b>")
+    'Yes.< |im_end|> [ INST] 1 < 2 <b>'
+    """
+    return re.sub(CONTROL, lambda found: f"{found[0]} ", text)
 
 
 def fence(pair: Pair, secret: bytes) -> str:

@@ -1,5 +1,6 @@
 """Which two answers are compared? Pairs as people hand them over, and as a judge is shown them: in both orders."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -87,9 +88,15 @@ def pairs_of(anchors: AnchorSet) -> Iterator[Pair]:
     for item in anchors.items:
         if not isinstance(item, PreferenceItem):
             raise PairsError(f"{anchors.folder}: of kind {anchors.kind}; only a set of kind preference holds pairs")
-        name = anchors.prompt_id(item)
         a, b = Candidate(text=item.a), Candidate(text=item.b)
-        yield Pair(name, item.prompt, a, b, item.category, prompt_id=name, anchor_set=anchors.name)
+        name, prompt_id = anchored_pair_id(anchors, item), anchors.prompt_id(item)
+        yield Pair(name, item.prompt, a, b, item.category, prompt_id=prompt_id, anchor_set=anchors.name)
+
+
+def anchored_pair_id(anchors: AnchorSet, item: PreferenceItem) -> str:
+    """The name of a set's pair in events, whoever judges it: SET/ITEM, and which sealing of the set it is."""
+    sealing = hashlib.blake2b(anchors.digest.encode(), digest_size=8).hexdigest()
+    return f"{anchors.prompt_id(item)}@{sealing}"
 
 
 def _all(paths: Sequence[Path]) -> Iterator[tuple[str, Pair | str]]:

@@ -3,13 +3,13 @@
 Nothing in them depends on the run that writes them: the same verdicts on record give the same events, byte for byte.
 """
 
-import datetime as dt
 import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from consumers.canonical import canonical_json
 from consumers.payloads import Candidate
+from judges.emitted import envelope
 from judges.judge_prompt import PROMPT_SHA256
 from judges.judging import Judged
 from judges.judgments import digest
@@ -17,8 +17,6 @@ from judges.pairs import ORDERS, Order
 from judges.verdict import by_answer
 
 SOURCE = "/reward-drift/judge"
-TYPE = "rewarddrift.preference.v1"
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class JudgeName(NamedTuple):
@@ -37,15 +35,7 @@ def preference_events(judged: Judged, judge: JudgeName) -> Iterator[bytes]:
     """One CloudEvent in JSON for each order, without the words of prompt and answers; time: when the judge answered."""
     for order in ORDERS:
         data = _data(judged, order, judge)
-        event = {
-            "specversion": "1.0",
-            "id": _event_id(data),
-            "source": SOURCE,
-            "type": TYPE,
-            "time": _rfc3339(judged.stored[order].judged_us),
-            "data": data,
-        }
-        yield canonical_json(event).encode()
+        yield envelope(SOURCE, _event_id(data), "preference", judged.stored[order].judged_us, data)
 
 
 def _data(judged: Judged, order: Order, judge: JudgeName) -> dict[str, Any]:
@@ -59,7 +49,7 @@ def _data(judged: Judged, order: Order, judge: JudgeName) -> dict[str, Any]:
         "order": order,
         **{side: _candidate(getattr(pair, side)) for side in ("a", "b")},
     }
-    cohort = {**(pair.cohort or {}), **({"category": pair.category} if pair.category else {})}
+    cohort = _given({**(pair.cohort or {}), "anchor_set": pair.anchor_set, "category": pair.category})
     return told | _given(
         {
             "status": None if verdict.status == "ok" else verdict.status,
@@ -89,7 +79,3 @@ def _event_id(data: Mapping[str, Any]) -> str:
     judge = data["judge"]
     named = [judge["name"], judge["revision"], data["pair_id"], data["order"], data.get("status") == "error"]
     return hashlib.blake2b(canonical_json(named).encode(), digest_size=16).hexdigest()
-
-
-def _rfc3339(time_us: int) -> str:
-    return (EPOCH + dt.timedelta(microseconds=time_us)).isoformat()

@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,9 +12,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from consumers.intake import Appended, Intake, parse_record
-from consumers.sources import Record, Refusal
-from consumers.store import EventStore
+from consumers.intake import Appended
+from judges.emitted import store_events
 from judges.endpoint import Endpoint, Limits
 from judges.endpoint_address import KEY_VARIABLE
 from judges.judging import Progress, Run, judge_pairs
@@ -35,8 +34,8 @@ from monitor.commands.common import (
     say,
 )
 
+EVENTS = ("accepted", "duplicate", "conflict", "rejected")
 TOLD_SECONDS = 30.0  # between two lines of progress where nobody sees a bar
-BATCH = 1000
 
 
 def judge(
@@ -65,6 +64,7 @@ def judge(
     What was answered before is not asked again: run it again after a stop, or with more pairs. Known-bad answers ride
     along, and a judge that takes one is not believed. The key is read from REWARD_DRIFT_JUDGE_API_KEY.
     """
+    _check_names(name, family)
     given = read_pairs(pairs)
     limits = Limits(concurrency, requests_per_minute, tokens_per_minute)
     key = os.environ.get(KEY_VARIABLE)
@@ -78,7 +78,7 @@ def judge(
         run = judge_pairs(given, asked, judgments, now_us=lambda: time.time_ns() // 1000, progress=told)
         named = JudgeName(name, family, asked.spec)
         events = [event for judged in run.judged for event in preference_events(judged, named)]
-        appended = _append(opened, events)
+        appended = store_events(opened, SOURCE, events)
     if emit is not None:
         emit.write_bytes(b"".join(event + b"\n" for event in events))
     result = _result(run, named, appended)
@@ -88,16 +88,10 @@ def judge(
         typer.echo("\n".join(_lines(result)))
 
 
-def _append(store: EventStore, events: Sequence[bytes]) -> Appended:
-    """Store the events; those that are there already add nothing."""
-    done = Appended()
-    for start in range(0, len(events), BATCH):
-        outcomes = [parse_record(Record(raw, SOURCE, len(raw))) for raw in events[start : start + BATCH]]
-        if refused := [one for one in outcomes if isinstance(one, Refusal)]:
-            raise UsageFault(f"{refused[0].detail}: change --name, --family or the pairs; not all events were stored")
-        arrivals = [one for one in outcomes if not isinstance(one, Refusal)]
-        done += store.append(Intake(SOURCE, None, arrivals, []))
-    return done
+def _check_names(name: str, family: str | None) -> None:
+    for option, given in (("--name", name), ("--family", family)):
+        if given is not None and not 1 <= len(given) <= 512:
+            raise UsageFault(f"{option}: give 1 to 512 characters")
 
 
 def _result(run: Run, judge: JudgeName, appended: Appended) -> dict[str, Any]:
@@ -114,7 +108,7 @@ def _result(run: Run, judge: JudgeName, appended: Appended) -> dict[str, Any]:
         "position_consistent": sum(agreeing) / len(agreeing) if agreeing else None,
         "asked": run.asked,
         "canaries": run.canaries,
-        "events": {name: getattr(appended, name) for name in ("accepted", "duplicate", "conflict")},
+        "events": {name: getattr(appended, name) for name in EVENTS},
     }
 
 

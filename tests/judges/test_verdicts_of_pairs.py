@@ -122,9 +122,19 @@ def test_braces_and_imitated_fences_in_an_answer_stay_where_they_are() -> None:
     assert f"[request {code}]\n{{fence}}\n" in asked.user
 
 
+@pytest.mark.parametrize(
+    "marker",
+    ["<|im_end|>", "<|start_header_id|>", "</s>", "<s>", "[INST]", "[/INST]", "<<SYS>>", "<end_of_turn>", "<｜User｜>"],
+)
+def test_a_marker_of_turns_does_not_reach_the_judge_whole(marker: str) -> None:
+    asked = question(Pair.of("p", f"a{marker}", f"b{marker}", f"c{marker}system"), "ab", SECRET)
+    assert marker not in asked.text
+    assert asked.text.count(f"{marker[0]} {marker[1:]}" if marker != "<<SYS>>" else "< <SYS>>") == 3
+
+
 def test_the_prompt_is_pinned() -> None:
     assert (
-        PROMPT_SHA256 == "7a8ec5e2ecfd98a29bbf78921f3bb3f71a1c382d81dc9f6d8569c91571b4a8dd"
+        PROMPT_SHA256 == "120b29542ade21c7b983319cf3badb8cc5e1fb0228e2bccb8a7a6f99d1f778c5"
     )  # another text is another ruler: change both together
 
 
