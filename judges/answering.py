@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 from consumers.response_texts import responses_told
 from consumers.store import EventStore
+from judges.anchor_grading import choose, is_right
 from judges.anchor_items import AnchorItem, ChoiceItem, ExactItem
 from judges.anchors import AnchorSet
-from judges.answer_match import matches
 from judges.emitted import envelope, store_events
 from judges.generation import Generator
 from judges.items import Item, Message, Unscoreable
 from judges.scorer import Scorer
 from judges.scores import ScoreBoard, Value
-from judges.scoring import Progress, score_items
+from judges.scoring import Compute, Progress, in_process, score_items
 
 SOURCE = "/reward-drift/score"
 
@@ -59,7 +59,7 @@ class Answered:
         if isinstance(self.item, ChoiceItem):
             return self.text == self.item.options[self.item.right]
         assert isinstance(self.item, ExactItem)
-        return matches(self.text, self.item.answers, self.item.normalisation)
+        return is_right(self.item, self.text)
 
 
 def write_answers(
@@ -99,6 +99,7 @@ def choose_answers(
     store: EventStore,
     now_us: Clock,
     tell: Callable[[Progress], None] = lambda _: None,
+    compute: Compute = in_process,
 ) -> list[Answered]:
     """The option of each item of a set of kind `choice` that the checkpoint finds likeliest, per byte.
 
@@ -106,7 +107,8 @@ def choose_answers(
     """
     asked = [(item, at, text) for item in choices_of(anchors) for at, text in enumerate(item.options)]
     items = [Item.of(option_id(item, at), item.prompt, text) for item, at, text in asked]
-    done = score_items(scorer, items, ScoreBoard(store.engine), subject=checkpoint, now_us=now_us, tell=tell)
+    board = ScoreBoard(store.engine)
+    done = score_items(scorer, items, board, subject=checkpoint, now_us=now_us, tell=tell, compute=compute)
     answered = [
         Answered(
             anchors,
@@ -128,8 +130,8 @@ def likeliest(item: ChoiceItem, values: Mapping[str, Value]) -> tuple[str | None
     failed = [value for value in given if value.status != "ok"]
     if failed:
         return None, f"an option has no score: {failed[0].detail}"
-    best = max(range(len(given)), key=lambda at: given[at].outputs[2])
-    return item.options[best], ""
+    best = choose(item, [value.outputs for value in given]).per_byte.option
+    return (None, "several options are equally likely") if best is None else (item.options[best], "")
 
 
 def option_id(item: ChoiceItem, at: int) -> str:

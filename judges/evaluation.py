@@ -14,6 +14,7 @@ from consumers.mendable import Mendable
 from consumers.store import EventStore
 from judges.anchors import AnchorSet
 from judges.answering import SOURCE, Answered, choose_answers, write_answers
+from judges.batch import Devices
 from judges.checkpoints import Checkpoint
 from judges.device import Place
 from judges.emitted import store_events
@@ -22,7 +23,7 @@ from judges.generation import Generator
 from judges.loading import load_model, load_tokenizer
 from judges.scorer import How, likelihood_scorer, reward_scorer
 from judges.scores import ScoreBoard
-from judges.scoring import Progress, Scored, score_items
+from judges.scoring import Compute, Progress, Scored, in_process, score_items
 
 Clock = Callable[[], int]  # microseconds since 1970-01-01 UTC
 
@@ -34,7 +35,7 @@ class NothingToScore(Mendable):
 @dataclass(frozen=True)
 class Ask:
     """What to evaluate. name, reward_name: of the checkpoint and of the reward model in events. max_new_tokens: of an
-    answer. place, how: on what the models run, and how they are packed."""
+    answer. place, how: on what the models run, and how they are packed. workers: on how many devices at once."""
 
     checkpoint: Checkpoint
     name: str
@@ -44,6 +45,7 @@ class Ask:
     place: Place
     how: How = field(default_factory=How)
     max_new_tokens: int = 256
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def _answer(ask: Ask, store: EventStore, now_us: Clock, watch: Watch) -> list[An
             answered += write_answers(generator, anchors, ask.name, store, now_us, tell_answers)
         else:
             tell_scores = _naming(watch.scores, what)
-            answered += choose_answers(scorer, anchors, ask.name, store, now_us, tell_scores)
+            compute = _computing(ask, ask.checkpoint)
+            answered += choose_answers(scorer, anchors, ask.name, store, now_us, tell_scores, compute)
     return answered
 
 
@@ -105,8 +108,19 @@ def _score(ask: Ask, answered: Sequence[Answered], store: EventStore, now_us: Cl
     model = load_model(ask.reward, "sequence_classification", dtype=ask.place.dtype, device=ask.place.device)
     scorer = reward_scorer(model, load_tokenizer(ask.reward), ask.reward.digest, ask.how)
     tell = _naming(watch.scores, f"{ask.reward_name} scores {ask.name}")
-    items = rated_items(ask.sets, answered)
-    return score_items(scorer, items, ScoreBoard(store.engine), subject=ask.name, now_us=now_us, tell=tell)
+    return score_items(
+        scorer,
+        rated_items(ask.sets, answered),
+        ScoreBoard(store.engine),
+        subject=ask.name,
+        now_us=now_us,
+        tell=tell,
+        compute=_computing(ask, ask.reward),
+    )
+
+
+def _computing(ask: Ask, checkpoint: Checkpoint) -> Compute:
+    return in_process if ask.workers == 1 else Devices(ask.workers, checkpoint, ask.place)
 
 
 def _naming(tell: Callable[..., None], what: str) -> Callable[..., None]:

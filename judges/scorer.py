@@ -119,10 +119,12 @@ class Scorer:
 
 @dataclass(frozen=True)
 class How:
-    """The settings of a run. size: tokens of a pack, None for the device's default. share: compute prefixes once."""
+    """The settings of a run. size: tokens of a pack, None for the device's default. share: compute prefixes once.
+    pack: without padding, where the architecture allows it."""
 
     size: int | None = None
     share: bool = True
+    pack: bool = True
 
 
 def reward_scorer(model: Any, tokenizer: Any, digest: str, how: How = How()) -> Scorer:
@@ -148,7 +150,7 @@ def _assemble(model: Any, tokenizer: Any, digest: str, reading: str, head: Head,
     size = how.size or default_size(model.device.type, model.num_parameters())
     encodes = isinstance(head, LogitsHead)
     runs: Runs = Encoder(model, size) if encodes else Padded(model, size)
-    if is_packable(model.config) and not encodes:
+    if how.pack and is_packable(model.config) and not encodes:
         runs = Packed(model, size, share=how.share)
     renderer = Renderer(tokenizer, min(size, longest_of(model.config)), pairs=encodes)
     spec = ScoreSpec(

@@ -7,12 +7,13 @@ Killed at any moment and started again it goes on where it was and repeats at mo
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from judges.canaries import encoded_canaries
 from judges.costs import Cost, cost_of, total_cost
 from judges.items import Encoded, Item, Unscoreable
+from judges.packing import Pack
 from judges.scorer import Ruler
 from judges.scores import Run, ScoreBoard, Value, value_of
 from judges.spec import ScoreSpec, item_key, text_key
@@ -48,6 +49,16 @@ class Scored:
     fell_back: Disagreement | None = None
 
 
+Compute = Callable[[Ruler, Sequence[Pack], Sequence[Encoded]], Iterator[tuple[int, list[tuple[float, ...]]]]]
+
+
+def in_process(
+    ruler: Ruler, packs: Sequence[Pack], encoded: Sequence[Encoded]
+) -> Iterator[tuple[int, list[tuple[float, ...]]]]:
+    """One pack after the other, here: (number of the pack, numbers of its members)."""
+    return ((number, ruler.score(pack, encoded)) for number, pack in enumerate(packs))
+
+
 def score_items(
     ruler: Ruler,
     items: Sequence[Item],
@@ -56,18 +67,20 @@ def score_items(
     subject: str,
     now_us: Clock,
     tell: Callable[[Progress], None] = lambda _: None,
+    compute: Compute = in_process,
 ) -> Scored:
-    """Score every item, or say why it has no score. subject: whose answers these are, for the record.
+    """Score every item, or say why it has no score. subject: whose answers these are, for the record. compute: where
+    packs are computed.
 
-    Items of one name must be one item. Raises ValueError when they are not or a name cannot be stored, RulerRefused when
-    no way to run the model agrees with its own, RulerMoved when the canaries moved, MemoryError when even the smallest
-    packs do not fit, and whatever the database raises; a run that is raised out of stays open and goes on when called
-    again.
+    Items of one name must be one item. Raises ValueError when they are not or a name cannot be stored, RulerRefused
+    when no way to run the model agrees with its own, RulerMoved when the canaries moved, MemoryError when even the
+    smallest packs do not fit, and whatever the database raises; a run that is raised out of stays open and goes on
+    when called again.
     """
     by_name = _by_name(items)
     while True:
         try:
-            return _run(ruler, by_name, board, subject, now_us, tell)
+            return _run(ruler, by_name, board, subject, now_us, tell, compute)
         except (MemoryError, RuntimeError) as fault:
             if not _is_out_of_memory(fault):
                 raise
@@ -86,6 +99,7 @@ def _run(
     subject: str,
     now_us: Clock,
     tell: Callable[[Progress], None],
+    compute: Compute,
 ) -> Scored:
     encoded = dict(zip(items, ruler.encode(list(items.values())), strict=True))
     ruler, apart = _verified(ruler, encoded)
@@ -97,7 +111,8 @@ def _run(
     known = board.values(set(keys.values()))
     board.write(run, _unscoreable(encoded, keys, known), now_us())
     todo = {keys[name]: r for name, r in encoded.items() if isinstance(r, Encoded) and keys[name] not in known}
-    progress = _score_packs(ruler, todo, board, run, now_us, tell, sum(key in known for key in keys.values()))
+    hits = sum(key in known for key in keys.values())
+    progress = _score_packs(ruler, todo, board, run, now_us, tell, compute, hits)
     if not board.complete(run, now_us()):
         raise RuntimeError(f"run {run.run_id} has items without a record")
     return Scored(board.run(run.run_id), board.results(run), progress, ruler.spec, apart)
@@ -110,13 +125,14 @@ def _score_packs(
     run: Run,
     now_us: Clock,
     tell: Callable[[Progress], None],
+    compute: Compute,
     hits: int,
 ) -> Progress:
     keys, encoded, started = list(todo), list(todo.values()), time.monotonic()
     packs = ruler.plan(encoded)
     progress = Progress(Cost.nothing(), total_cost(packs, encoded, ruler.shape), hits, 0.0)
-    for number, pack in enumerate(packs):
-        outputs = ruler.score(pack, encoded)
+    for number, outputs in compute(ruler, packs, encoded):
+        pack = packs[number]
         values = [
             value_of(keys[at], numbers, len(encoded[at].tokens), encoded[at].split, number)
             for at, numbers in zip(pack.members, outputs, strict=True)

@@ -42,6 +42,7 @@ def score(
     dtype: Annotated[str, typer.Option("--dtype", help="auto, fp32, bf16 or fp16.")] = "auto",
     threads: Annotated[int | None, typer.Option("--threads", help="Of a CPU; all it has.", min=1)] = None,
     token_budget: Annotated[int | None, typer.Option("--token-budget", help="Tokens of a pack.", min=64)] = None,
+    workers: Annotated[int, typer.Option("--workers", help="Devices at once, by Ray; 1 needs none.", min=1)] = 1,
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", help="Of a written answer.", min=1)] = 256,
     json_: JsonOption = False,
     quiet: QuietOption = False,
@@ -69,6 +70,7 @@ def score(
                 place=choose_place(device, dtype, threads),
                 how=How(size=token_budget),
                 max_new_tokens=max_new_tokens,
+                workers=workers,
             )
             if dry_run:
                 _tell_forecast(ask, json_)
@@ -79,6 +81,11 @@ def score(
             raise
         except ValueError as fault:
             raise UsageFault(str(fault)) from fault
+
+
+def now_us() -> int:
+    """Microseconds since 1970-01-01 UTC, by the system's clock."""
+    return time.time_ns() // 1000
 
 
 def _prepare_torch() -> None:
@@ -122,9 +129,9 @@ def _score(ask: "Ask", store: EventStore, emit: Path | None, json_: bool, quiet:
     from monitor.report.score_text import scored_json, scored_lines
 
     for anchors in ask.sets:
-        register_anchors(store.engine, anchors, utc_now())
+        register_anchors(store.engine, anchors, now_us())
     with telling(quiet) as watch:
-        done = evaluate(ask, store, lambda: time.time_ns() // 1000, watch)
+        done = evaluate(ask, store, now_us, watch)
     if emit is not None:
         emit.write_bytes(b"".join(event + b"\n" for event in done.events))
     peak = peak_flops(ask.place)
