@@ -28,28 +28,25 @@ def is_right(item: ExactItem, text: str) -> bool:
     return matches(text, item.answers, item.normalisation)
 
 
-def choose(item: ChoiceItem, log_likelihoods: Sequence[float], tokens: Sequence[int]) -> Choices:
+def choose(item: ChoiceItem, log_likelihoods: Sequence[Sequence[float]]) -> Choices:
     """The options that a model finds likeliest.
 
-    log_likelihoods: of each option, summed over its tokens, in nats. tokens: of each option.
+    log_likelihoods: of each option in nats: summed over its tokens, that per token, and that per byte of UTF-8.
     The three need not agree: a sum favours short options, tokens differ between models, bytes do not.
-    Several that are equally likely are no choice, so that an order of options decides nothing.
-    Raises ValueError for other lengths, an option without tokens, or a number that is not one.
+    Several that are equally likely are no choice, so that the order of the options decides nothing.
+    Raises ValueError for another number of options, and for what is no number.
     Source: Gao et al. 2021, lm-evaluation-harness (acc, acc_norm).
 
     >>> item = ChoiceItem(item_id="i", prompt="2 + 2?", method="exact", options=("4", "twenty-two"), right=0)
-    >>> for chosen in choose(item, [-3.0, -6.0], [1, 4]):
-    ...     print(chosen)
+    >>> choose(item, [(-3.0, -3.0, -3.0), (-6.0, -1.5, -0.6)]).total
     Choice(option=0, right=True)
-    Choice(option=1, right=False)
+    >>> choose(item, [(-3.0, -3.0, -3.0), (-6.0, -1.5, -0.6)]).per_byte
     Choice(option=1, right=False)
     """
-    if not len(log_likelihoods) == len(tokens) == len(item.options):
-        raise ValueError(f"{len(item.options)} options, {len(log_likelihoods)} likelihoods, {len(tokens)} token counts")
-    if not all(value < math.inf for value in log_likelihoods) or min(tokens) < 1:
-        raise ValueError(f"{item.item_id}: need a number and at least one token for each option")
-    sizes = [len(option.encode("utf-8", "surrogatepass")) for option in item.options]
-    return Choices(*(_likeliest(item, log_likelihoods, per) for per in ([1] * len(tokens), tokens, sizes)))
+    if len(log_likelihoods) != len(item.options):
+        raise ValueError(f"{item.item_id}: {len(item.options)} options, log-likelihoods of {len(log_likelihoods)}")
+    total, per_token, per_byte = zip(*log_likelihoods, strict=True)
+    return Choices(_likeliest(item, total), _likeliest(item, per_token), _likeliest(item, per_byte))
 
 
 def human_verdict(item: PreferenceItem) -> Literal["a", "b", "tie"]:
@@ -73,7 +70,8 @@ def mean_grade(item: RubricItem) -> float:
     return math.fsum((grade.grade - low) / (high - low) for grade in item.grades) / len(item.grades)
 
 
-def _likeliest(item: ChoiceItem, log_likelihoods: Sequence[float], per: Sequence[int]) -> Choice:
-    values = [value / size for value, size in zip(log_likelihoods, per, strict=True)]
+def _likeliest(item: ChoiceItem, values: Sequence[float]) -> Choice:
+    if not all(value < math.inf for value in values):
+        raise ValueError(f"{item.item_id}: a log-likelihood is no number below infinity: {list(values)}")
     best = [number for number, value in enumerate(values) if value == max(values)]
     return Choice(best[0], best[0] == item.right) if len(best) == 1 else Choice(None, False)

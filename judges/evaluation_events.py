@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from judges.anchor_grading import mean_grade
 from judges.anchor_items import PreferenceItem, RubricItem
 from judges.anchors import AnchorSet
 from judges.answering import SOURCE, Answered
@@ -64,18 +65,6 @@ def graded_id(anchors: AnchorSet, item: RubricItem) -> str:
 def side_id(anchors: AnchorSet, item: PreferenceItem, side: str) -> str:
     """The name of one side of a pair."""
     return f"{anchors.prompt_id(item)}@{_short(anchors.digest)}#{side}"
-
-
-def mean_grade(item: RubricItem) -> float:
-    """What people graded, on average, from 0 to 1."""
-    low, high = item.scale
-    return sum((grade.grade - low) / (high - low) for grade in item.grades) / len(item.grades)
-
-
-def human_verdict(item: PreferenceItem) -> str:
-    """What most people voted; without a majority a tie."""
-    votes: list[str] = [vote.vote for vote in item.votes]
-    return max(("a", "b"), key=votes.count) if 2 * max(votes.count("a"), votes.count("b")) > len(votes) else "tie"
 
 
 def preferred(a: Value, b: Value) -> str | None:

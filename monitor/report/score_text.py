@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from judges.anchor_grading import human_verdict, mean_grade
 from judges.anchor_items import PreferenceItem, RubricItem
 from judges.anchors import AnchorSet
 from judges.evaluation import Evaluated
-from judges.evaluation_events import graded_id, human_verdict, mean_grade, preferred, side_id
+from judges.evaluation_events import graded_id, preferred, side_id
 from judges.forecast import Forecast
 from judges.scores import Value
 

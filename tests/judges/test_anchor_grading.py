@@ -104,42 +104,33 @@ def choice(options: tuple[str, ...], right: int = 0) -> ChoiceItem:
 
 
 def test_the_likeliest_option_depends_on_what_it_is_divided_by() -> None:
-    chosen = choose(choice(("no", "certainly", "yes"), right=1), [-4.0, -9.0, -4.5], [1, 6, 2])
-    assert chosen.total == Choice(0, False)
-    assert chosen.per_token == Choice(1, True)
-    assert chosen.per_byte == Choice(1, True)
-    assert choose(choice(("né", "no", "x"), right=0), [-3.0, -2.1, -3.0], [1, 1, 1]).per_byte == Choice(0, True)
+    chosen = choose(choice(("no", "certainly"), right=1), [(-4.0, -4.0, -2.0), (-9.0, -1.5, -1.0)])
+    assert chosen == (Choice(0, False), Choice(1, True), Choice(1, True))
 
 
 def test_options_that_are_equally_likely_are_no_choice_whatever_their_order() -> None:
     for right in (0, 1):
-        assert choose(choice(("yes", "not"), right), [-2.0, -2.0], [1, 1]).total == Choice(None, False)
-    assert choose(choice(("yes", "not")), [-math.inf, -math.inf], [1, 1]).per_byte == Choice(None, False)
-    assert choose(choice(("yes", "not")), [-5.0, -math.inf], [1, 1]).total == Choice(0, True)
+        assert choose(choice(("yes", "not"), right), [(-2.0,) * 3, (-2.0,) * 3]).total == Choice(None, False)
+    never = (-math.inf,) * 3
+    assert choose(choice(("yes", "not")), [never, never]).per_byte == Choice(None, False)
+    assert choose(choice(("yes", "not")), [(-5.0,) * 3, never]).total == Choice(0, True)
 
 
 @pytest.mark.parametrize(
-    ("values", "tokens"),
-    [
-        ([-1.0], [1]),
-        ([-1.0, -2.0], [1]),
-        ([-1.0, math.nan], [1, 1]),
-        ([-1.0, math.inf], [1, 1]),
-        ([-1.0, -2.0], [1, 0]),
-    ],
+    "values",
+    [[], [(-1.0, -1.0, -1.0)], [(-1.0, -1.0, math.nan), (-1.0,) * 3], [(math.inf,) * 3, (-1.0,) * 3], [(-1.0,)] * 2],
 )
-def test_numbers_that_are_not_those_of_the_options_are_refused(values: list[float], tokens: list[int]) -> None:
-    with pytest.raises(ValueError, match=r"options|number"):
-        choose(choice(("yes", "no")), values, tokens)
+def test_numbers_that_are_not_those_of_the_options_are_refused(values: list[tuple[float, ...]]) -> None:
+    with pytest.raises(ValueError, match=r"options|number|values to unpack"):
+        choose(choice(("yes", "no")), values)
 
 
-@given(st.permutations(range(4)), st.lists(st.floats(-100, -1), min_size=4, max_size=4, unique=True))
-def test_the_order_of_the_options_changes_nothing(order: list[int], values: list[float]) -> None:
+@given(st.permutations(range(4)), st.lists(st.tuples(*[st.floats(-100, -1)] * 3), min_size=4, max_size=4))
+def test_the_order_of_the_options_changes_nothing(order: list[int], values: list[tuple[float, float, float]]) -> None:
     options = ("a", "bb", "ccc", "dddd")
-    tokens = [1, 2, 2, 3]
     shuffled = choice(tuple(options[n] for n in order), right=order.index(2))
-    before = choose(choice(options, right=2), values, tokens)
-    after = choose(shuffled, [values[n] for n in order], [tokens[n] for n in order])
+    before = choose(choice(options, right=2), values)
+    after = choose(shuffled, [values[n] for n in order])
     assert [one.right for one in before] == [one.right for one in after]
 
 
