@@ -4,7 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,9 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 
 from consumers.intake import Appended
+from consumers.store import EventStore, utc_now
+from judges.anchor_wall import register_anchors
+from judges.anchors import open_anchors
 from judges.emitted import store_events
 from judges.endpoint import Endpoint, Limits
 from judges.endpoint_address import KEY_VARIABLE
@@ -20,6 +23,7 @@ from judges.judging import Progress, Run, judge_pairs
 from judges.judgments import Judgments
 from judges.pairs import read_pairs
 from judges.preference_events import SOURCE, JudgeName, preference_events
+from judges.verdict import Asks
 from monitor.commands.common import (
     DEFAULT_STORE,
     Format,
@@ -33,6 +37,7 @@ from monitor.commands.common import (
     print_json,
     say,
 )
+from monitor.commands.score import now_us, prepare_torch
 
 EVENTS = ("accepted", "duplicate", "conflict", "rejected")
 TOLD_SECONDS = 30.0  # between two lines of progress where nobody sees a bar
@@ -42,9 +47,12 @@ def judge(
     pairs: Annotated[
         list[Path], typer.Argument(help="Files of pairs (.jsonl, .gz), or sealed anchor sets of kind preference.")
     ],
-    endpoint: Annotated[str, typer.Option("--endpoint", help="An OpenAI-compatible address, as https://HOST/v1.")],
-    model: Annotated[str, typer.Option("--model", help="The model's name at the endpoint.")],
     name: Annotated[str, typer.Option("--name", help="What events and settings call this judge.")],
+    endpoint: Annotated[
+        str | None, typer.Option("--endpoint", help="An OpenAI-compatible address, as https://HOST/v1.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="The model's name at the endpoint.")] = None,
+    folder: Annotated[Path | None, typer.Option("--judge", help="The sealed folder of a judge to run here.")] = None,
     family: Annotated[str | None, typer.Option("--family", help="The judge's model family, as gpt or llama.")] = None,
     store: StoreOption = DEFAULT_STORE,
     emit: Annotated[Path | None, typer.Option("--emit", help="Also write the events to this .jsonl file.")] = None,
@@ -55,27 +63,37 @@ def judge(
     tokens_per_minute: Annotated[
         float | None, typer.Option("--tokens-per-minute", min=1, help="No more tokens than this, in and out.")
     ] = None,
+    device: Annotated[str, typer.Option("--device", help="Of --judge: auto, cpu, cuda or cuda:N.")] = "auto",
+    dtype: Annotated[str, typer.Option("--dtype", help="Of --judge: auto, fp32, bf16 or fp16.")] = "auto",
+    threads: Annotated[int | None, typer.Option("--threads", help="Of a CPU; all it has.", min=1)] = None,
+    token_budget: Annotated[
+        int | None, typer.Option("--token-budget", help="Of --judge: tokens of a pack; a question must fit.", min=64)
+    ] = None,
     format_: FormatOption = Format.text,
     json_: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Ask a judge which answer of each pair is better, in both orders, and store what it says as preference events.
 
+    The judge is behind an --endpoint, whose key is read from REWARD_DRIFT_JUDGE_API_KEY, or a model in a sealed folder.
     What was answered before is not asked again: run it again after a stop, or with more pairs. Known-bad answers ride
-    along, and a judge that takes one is not believed. The key is read from REWARD_DRIFT_JUDGE_API_KEY.
+    along, and a judge that takes one is not believed.
     """
     _check_names(name, family)
     given = read_pairs(pairs)
     limits = Limits(concurrency, requests_per_minute, tokens_per_minute)
-    key = os.environ.get(KEY_VARIABLE)
-    with (
-        Endpoint(endpoint, model, key=key, limits=limits) as asked,
-        open_store(store) as opened,
-        one_line(store),
-        _progress(quiet) as told,
-    ):
+    with open_store(store) as opened, one_line(store), ExitStack() as stack:
+        if endpoint is not None and model is not None and folder is None:
+            key = os.environ.get(KEY_VARIABLE)
+            asked: Asks = stack.enter_context(Endpoint(endpoint, model, key=key, limits=limits))
+        elif folder is not None and endpoint is None and model is None:
+            asked = _local(opened, folder, device, dtype, threads, token_budget)
+        else:
+            raise UsageFault("give --endpoint URL with --model NAME, or --judge FOLDER")
+        for anchors in filter(Path.is_dir, pairs):
+            register_anchors(opened.engine, open_anchors(anchors), now_us())
         judgments = Judgments(opened.engine, asked.spec)
-        run = judge_pairs(given, asked, judgments, now_us=lambda: time.time_ns() // 1000, progress=told)
+        run = judge_pairs(given, asked, judgments, now_us=now_us, progress=stack.enter_context(_progress(quiet)))
         named = JudgeName(name, family, asked.spec)
         events = [event for judged in run.judged for event in preference_events(judged, named)]
         appended = store_events(opened, SOURCE, events)
@@ -86,6 +104,29 @@ def judge(
         print_json(result)
     else:
         typer.echo("\n".join(_lines(result)))
+
+
+def _local(
+    store: EventStore, folder: Path, device: str, dtype: str, threads: int | None, token_budget: int | None
+) -> Asks:
+    """The judge in a folder; one that is refused is on record as an incident."""
+    prepare_torch()
+    from judges.checkpoints import open_checkpoint
+    from judges.device import choose_place
+    from judges.local_judge import load_judge
+    from judges.rejection import ArtifactRejected, record_rejection
+    from judges.scorer import How
+
+    try:
+        loaded = load_judge(open_checkpoint(folder), choose_place(device, dtype, threads), How(size=token_budget))
+    except ArtifactRejected as rejected:
+        record_rejection(store, rejected.folder.resolve().name, rejected, utc_now())
+        raise
+    except ValueError as fault:
+        raise UsageFault(str(fault)) from fault
+    if loaded.fell_back is not None:
+        say(f"{folder}: without packing, because {loaded.fell_back}")
+    return loaded
 
 
 def _check_names(name: str, family: str | None) -> None:

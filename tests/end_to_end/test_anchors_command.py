@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.consumers.examples import line
 from tests.end_to_end.command import reward_drift
+from tests.judges.judge_server import judge_server
 
 QUESTION = "May a customer return opened headphones without the original box after twenty days?"
 ITEM: dict[str, Any] = {
@@ -93,3 +95,22 @@ def test_training_data_that_cannot_be_read_are_not_clean(source: Path, tmp_path:
     assert broken.code == 1
     assert "broken.jsonl:1: not read" in broken.err
     assert reward_drift("anchors", "check", folder, tmp_path / "absent.jsonl").code == 2
+
+
+def test_a_set_that_was_judged_is_held_out_of_exports(tmp_path: Path) -> None:
+    pair = {"item_id": "p-1", "prompt": QUESTION, "method": "human", "a": "Yes.", "b": "No."}
+    path, folder, store = tmp_path / "pairs.jsonl", tmp_path / "pairs", tmp_path / "store.sqlite"
+    path.write_text(json.dumps(pair | {"votes": [{"annotator": "ann-1", "vote": "a"}]}))
+    assert reward_drift("anchors", "seal", path, "--name", "p", "--kind", "preference", "-o", folder).code == 0
+    with judge_server() as server:
+        named = ("--endpoint", server.url, "--model", "m", "--name", "judge", "--store", store)
+        assert reward_drift("judge", folder, *named).code == 0
+    desk = {"name": "desk", "environment": "production", "purpose": "curation"}
+    label = {"actor": {"id": "x", "role": "annotator"}, "surface": desk, "rubric": "v1"}
+    events = [line("response", changes={"prompt": QUESTION.upper()}), line("feedback", changes=label)]
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join(events))
+    assert reward_drift("ingest", tmp_path / "events.jsonl", "--store", store).code == 0
+    labels = tmp_path / "labels.jsonl"
+    assert reward_drift("export", labels, "--store", store).code == 0
+    assert labels.read_text() == ""
+    assert "held-out item" in (tmp_path / "labels.jsonl.manifest.json").read_text()
