@@ -6,6 +6,7 @@ module that knows Ray; it is an extra, and a single process needs none of it.
 """
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -171,7 +172,8 @@ def _ray(workers: int) -> Iterator[Any]:
         raise RayMissing(f"several workers need Ray: pip install 'reward-drift-monitor[ray]' ({fault})") from fault
     ours = not ray.is_initialized()
     if ours:
-        ray.init(num_cpus=workers + 1, include_dashboard=False, log_to_driver=False, configure_logging=False)
+        ray.init(num_cpus=workers + 1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
     try:
         yield ray

@@ -1,6 +1,7 @@
 """What will an evaluation cost? Tokens, operations, memory, before a single weight is loaded.
 
-What is not known yet, the length of answers still to be written, is taken at its limit: a forecast is an upper bound.
+What is not known yet, the length of answers still to be written, is taken at its limit; words that one model writes may
+be more tokens to another, so that even this is no bound.
 """
 
 from collections.abc import Iterator, Sequence

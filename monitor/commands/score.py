@@ -1,5 +1,6 @@
 """The command that scores a checkpoint: by the reward model the loop optimises, and by what people say is right."""
 
+import importlib.util
 import os
 import time
 from collections.abc import Sequence
@@ -52,7 +53,7 @@ def score(
     Answers, scores and outcomes go into the store as evaluation events, where `tick` compares them with those of the
     reference. Stopped and called again it goes on where it was.
     """
-    _prepare_torch()
+    prepare_torch()
     from judges.checkpoints import open_checkpoint
     from judges.device import choose_place
     from judges.evaluation import Ask
@@ -88,14 +89,11 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-def _prepare_torch() -> None:
+def prepare_torch() -> None:
     """Threads that wait must not burn the cores of others; torch reads that when it is imported."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    try:
-        import torch  # noqa: F401
-    except ImportError as fault:
-        raise UsageFault(f"{MODELS_EXTRA} ({fault})") from fault
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
+        raise UsageFault(MODELS_EXTRA)
 
 
 def _open_sets(folders: Sequence[Path]) -> "list[AnchorSet]":

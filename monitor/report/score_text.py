@@ -51,12 +51,12 @@ def scored_lines(done: Evaluated, peak: float) -> Iterator[str]:
 
 
 def forecast_json(stages: Sequence[Forecast], peak: float) -> dict[str, Any]:
-    """Every stage at most, and what the machine can do."""
+    """Every stage, and what the machine can do."""
     return {"stages": [_stage(stage, peak) for stage in stages], "peak_flops": peak, "share_of_peak": SHARE_OF_PEAK}
 
 
 def forecast_lines(stages: Sequence[Forecast], peak: float) -> Iterator[str]:
-    """A line a stage, upper bounds all."""
+    """A line a stage."""
     for row in (_stage(stage, peak) for stage in stages):
         packs = f" in {row['packs']:,} packs" if row["packs"] else ""
         yield (
@@ -65,7 +65,7 @@ def forecast_lines(stages: Sequence[Forecast], peak: float) -> Iterator[str]:
         )
         if row["left_out"]:
             yield f"  {row['left_out']:,} of them are too long or refused by the template"
-    yield f"at most, at {SHARE_OF_PEAK:.0%} of the {peak:.3g} operations a second that a matrix product reaches here"
+    yield f"about, with unwritten answers at their limit, at {SHARE_OF_PEAK:.0%} of the {peak:.3g} operations a second that a matrix product reaches here"
 
 
 def _stage(stage: Forecast, peak: float) -> dict[str, Any]:
