@@ -65,7 +65,10 @@ def forecast_lines(stages: Sequence[Forecast], peak: float) -> Iterator[str]:
         )
         if row["left_out"]:
             yield f"  {row['left_out']:,} of them are too long or refused by the template"
-    yield f"about, with unwritten answers at their limit, at {SHARE_OF_PEAK:.0%} of the {peak:.3g} operations a second that a matrix product reaches here"
+    yield (
+        f"about, with unwritten answers at their limit, at {SHARE_OF_PEAK:.0%} of the {peak:.3g} operations a second"
+        " that a matrix product reaches here"
+    )
 
 
 def _stage(stage: Forecast, peak: float) -> dict[str, Any]:
