@@ -325,8 +325,15 @@ def _add_anchor_texts(connection: Connection) -> None:
     ).create(connection)
 
 
+def _index_evaluations(connection: Connection) -> None:
+    """Answers to anchor items are few beside production's, and asked for at every look."""
+    connection.execute(
+        text("CREATE INDEX response_evaluation ON response (response_id) WHERE environment = 'evaluation'")
+    )
+
+
 def _seq() -> Column[int]:
     return Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False)
 
 
-MIGRATIONS = (_create_tables, _add_intake_tables, _widen_counts, _add_anchor_texts)
+MIGRATIONS = (_create_tables, _add_intake_tables, _widen_counts, _add_anchor_texts, _index_evaluations)

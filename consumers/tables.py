@@ -5,11 +5,12 @@ the event carries words of a person or a model, one row in `text`: the single pl
 since 1970-01-01 UTC, so that both databases hold the same integers. Field meanings are those of `consumers.events`.
 """
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 # SQLite's INTEGER has 64 bits, and it keeps rows by an INTEGER key; a BIGINT one would cost each table a second index.
 Integer64 = BigInteger().with_variant(Integer, "sqlite")
+EVALUATION = text("environment = 'evaluation'")  # answers to anchor items: few beside production's
 
 
 class EventRow(SQLModel, table=True):
@@ -46,7 +47,11 @@ class CheckpointRow(SQLModel, table=True):
 
 class ResponseRow(SQLModel, table=True):
     __tablename__ = "response"
-    __table_args__ = (Index("response_time", "time_us"), Index("response_id", "response_id"))
+    __table_args__ = (
+        Index("response_time", "time_us"),
+        Index("response_id", "response_id"),
+        Index("response_evaluation", "response_id", sqlite_where=EVALUATION, postgresql_where=EVALUATION),
+    )
     seq: int = Field(primary_key=True, sa_type=Integer64, sa_column_kwargs={"autoincrement": False})
     time_us: int = Field(sa_type=BigInteger)
     response_id: str

@@ -10,13 +10,13 @@ from monitor.settings import Settings
 LATEST = "SELECT MAX(seq) FROM event"
 EARLIEST_TOUCHED = """
     SELECT MIN(time_us) FROM (
-        SELECT MIN(time_us) AS time_us FROM response WHERE seq > :seq
+        SELECT MIN(time_us) AS time_us FROM response WHERE seq > :seq AND environment <> 'evaluation'
         UNION ALL
         SELECT MIN(r.time_us) FROM response AS r WHERE r.conversation_id IN (
             SELECT conversation_id FROM response WHERE seq > :seq
             UNION SELECT conversation_id FROM outcome WHERE seq > :seq AND metric = :metric)
         UNION ALL
-        SELECT MIN(r.time_us) FROM response AS r WHERE r.response_id IN (
+        SELECT MIN(r.time_us) FROM response AS r WHERE r.environment <> 'evaluation' AND r.response_id IN (
             SELECT response_id FROM feedback WHERE seq > :seq
             UNION SELECT response_id FROM score WHERE seq > :seq
             UNION SELECT response_id FROM outcome WHERE seq > :seq AND metric = :metric)

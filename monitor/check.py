@@ -66,7 +66,10 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was inferred from one check on one slice."""
+    """What was inferred from one check on one slice.
+
+    reward_change, outcome_change: new minus reference, plus is better; of checks that compare both.
+    """
 
     check: str
     slice: Slice
@@ -75,6 +78,8 @@ class Finding:
     tolerance: float
     n: int
     message: str
+    reward_change: Interval = Interval()
+    outcome_change: Interval = Interval()
 
 
 CheckFunction = Callable[..., Iterator[Measurement]]

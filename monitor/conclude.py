@@ -9,9 +9,11 @@ import numpy as np
 from consumers.incidents import Incident
 from consumers.store import EventStore, StoreCounts
 from monitor.alerts import OPEN, Episode, EpisodeKey
+from monitor.anchored_alerts import comparison_findings
 from monitor.baseline import Baseline
 from monitor.book import SeriesKey
 from monitor.check import REGISTRY, Finding, Interval, Verdict, load_checks
+from monitor.comparisons import CHECK as ANCHORED
 from monitor.curve import CHECK as CURVE_CHECK
 from monitor.curve_alerts import KEY as CURVE
 from monitor.curve_alerts import curve_finding
@@ -103,7 +105,8 @@ def _findings(case: Case, memory: Memory) -> list[Finding]:
         if not past and key.check not in broken | {CURVE_CHECK} and key.slice != GUARD:
             first.setdefault((key.check, key.slice), key)
     found = list(memory.fixed) + [_finding(case, memory, key) for key in first.values()]
-    return found if CURVE_CHECK in broken else [*found, _curve(case, memory)]
+    found += [] if CURVE_CHECK in broken else [_curve(case, memory)]
+    return found if ANCHORED in broken else found + comparison_findings(case, memory)
 
 
 def _curve(case: Case, memory: Memory) -> Finding:

@@ -12,6 +12,7 @@ from monitor.baseline import cohort_values
 from monitor.blame import LOOK_BACK_DAYS, first_worse, most_served, serve_within_days
 from monitor.book import SeriesBook, SeriesKey
 from monitor.check import Interval
+from monitor.comparisons import Comparison
 from monitor.confirm import component_evidence
 from monitor.curve import Reading, Training, read_curve
 from monitor.escape_words import CHECK as EVASION_CHECK
@@ -55,8 +56,9 @@ class Story:
 class Case:
     """All that is needed to explain the episodes of one evaluation. resets: slice -> days its evidence began anew.
 
-    training: what checkpoint events told of KL and steps. first: the first baseline once there is another. earlier:
-    items from a day on (the key), read for one episode and good for the others.
+    training: what checkpoint events told of KL and steps. first: the first baseline once there is another.
+    comparisons: on anchor sets, by day. earlier: items from a day on (the key), read for one episode and good for the
+    others.
     """
 
     snapshot: Snapshot
@@ -67,6 +69,7 @@ class Case:
     resets: Mapping[str, Sequence[int]] = field(default_factory=dict)
     training: Sequence[Training] = ()
     first: First | None = None
+    comparisons: Sequence[Comparison] = ()
     earlier: dict[int, pd.DataFrame] = field(default_factory=dict)
 
     def curve(self, day: int) -> Reading:

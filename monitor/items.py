@@ -37,11 +37,15 @@ FEEDBACK = """
     WHERE purpose = 'reward' AND signal = :name AND value IS NOT NULL AND time_us < :until AND {since}
 """
 SCORES = """
-    SELECT response_id, revision, time_us, value FROM score WHERE scorer = :name AND time_us < :until AND {since}
+    SELECT response_id, revision, time_us, value FROM score
+    WHERE scorer = :name AND time_us < :until AND {since} AND response_id NOT IN (
+        SELECT response_id FROM response WHERE environment = 'evaluation')
 """
 OUTCOMES = """
     SELECT {key} AS subject, time_us, value, propensity, seq FROM outcome
     WHERE metric = :metric AND {key} IS NOT NULL AND COALESCE(method, '') <> 'model' AND time_us < :until AND {since}
+      AND (response_id IS NULL OR response_id NOT IN (
+        SELECT response_id FROM response WHERE environment = 'evaluation'))
 """
 SOURCES = """
     SELECT o.seq, e.source FROM outcome AS o JOIN event AS e ON e.seq = o.seq
@@ -51,7 +55,8 @@ SOURCES = """
 KEYS = """
     SELECT COUNT(response_id) AS response_id, COUNT(conversation_id) AS conversation_id, COUNT(user_id) AS user_id,
            SUM(CASE WHEN method = 'model' THEN 1 ELSE 0 END) AS by_model
-    FROM outcome WHERE metric = :metric AND time_us < :until
+    FROM outcome WHERE metric = :metric AND time_us < :until AND (response_id IS NULL OR response_id NOT IN (
+        SELECT response_id FROM response WHERE environment = 'evaluation'))
 """
 REVISIONS = """
     SELECT COALESCE(s.revision, '') AS revision, COUNT(*) FROM score AS s

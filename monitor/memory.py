@@ -7,11 +7,12 @@ from monitor.alerts import Episode, EpisodeKey
 from monitor.baseline import Baseline
 from monitor.book import SeriesBook
 from monitor.check import Finding
+from monitor.comparisons import Comparison
 from monitor.result import Alert
 from monitor.statistics.reference_error import ReferenceError
 from monitor.versions import Version
 
-FORMAT = 8  # of a saved Memory; raise it when baseline, book or series mean something else than before
+FORMAT = 9  # of a saved Memory; raise it when baseline, book or series mean something else than before
 
 
 @dataclass(kw_only=True)
@@ -53,6 +54,7 @@ class Memory(Kept):
 
     last_seq: events up to this one are in the book. fixed: findings that are not sums (censuses, broken checks).
     settings: digest of what the settings decide. first: what the guard compares with; None while that is `baseline`.
+    comparisons: on anchor sets, by day; those of days not decided yet included.
     """
 
     baseline: Baseline
@@ -63,3 +65,4 @@ class Memory(Kept):
     last_seq: int = 0
     settings: str = ""
     first: First | None = None
+    comparisons: list[Comparison] = field(default_factory=list)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
 from consumers.incidents import Incident, read_incidents
+from monitor.anchored_items import AnchorSet, read_anchor_sets
+from monitor.anchored_pairs import Pairs, pairs_of
 from monitor.audit import chances, evenly_asked, share_asked
 from monitor.baseline import COHORT_UNITS, Baseline, cohort_labels, cohort_values
 from monitor.check import Measurement, Slice
@@ -283,6 +285,20 @@ class Snapshot:
         with self.engine.connect() as connection:
             until = round(self.as_of.timestamp() * 1e6)
             return pd.read_sql_query(text(PROVENANCE), connection, params={"until": until})
+
+    def anchored_pairs(self) -> Iterator[Pairs]:
+        """Each checkpoint beside the reference on the items of each anchor set, by the close of each day of news.
+
+        The reference is the baseline's checkpoint, else the one of the settings, else the first that was evaluated.
+        """
+        named = self.baseline.window.checkpoint or self.settings.reference.checkpoint
+        for anchors in self.anchor_sets:
+            yield from pairs_of(anchors, named or anchors.checkpoints[0], self.settings)
+
+    @cached_property
+    def anchor_sets(self) -> list[AnchorSet]:
+        """Every answer to a held-out item; none of them is production traffic."""
+        return read_anchor_sets(self.engine, self.settings)
 
     def open_incidents(self) -> Mapping[str, list[Incident]]:
         """The open incidents of every source that was ever read, by source; they count until a person closes them."""

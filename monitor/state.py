@@ -16,6 +16,7 @@ from monitor.alerts import OPEN, is_guard
 from monitor.baseline import Window, baseline_from_json
 from monitor.book import FIELDS, SeriesBook, SeriesInfo, SeriesKey
 from monitor.check import Finding
+from monitor.comparisons import Comparison
 from monitor.episodes import (
     StoredEpisode,
     add_transition,
@@ -44,13 +45,14 @@ DAYS = "SELECT day, cells FROM series_day WHERE loop = :loop AND day >= :first O
 SAVE_MEMORY = """
     INSERT INTO monitor_memory
         (loop, format, settings, baseline, series, errors, arms, fixed, told, first_day, closed, last_seq,
-         first_baseline, first_errors)
+         first_baseline, first_errors, comparisons)
     VALUES
         (:loop, :format, :settings, :baseline, :series, :errors, :arms, :fixed, :told, :first_day, :closed, :last_seq,
-         :first_baseline, :first_errors)
+         :first_baseline, :first_errors, :comparisons)
     ON CONFLICT (loop) DO UPDATE SET format = :format, settings = :settings, baseline = :baseline, series = :series,
         errors = :errors, arms = :arms, fixed = :fixed, told = :told, first_day = :first_day, closed = :closed,
-        last_seq = :last_seq, first_baseline = :first_baseline, first_errors = :first_errors
+        last_seq = :last_seq, first_baseline = :first_baseline, first_errors = :first_errors,
+        comparisons = :comparisons
 """
 SAVE_DAY = """
     INSERT INTO series_day (loop, day, cells) VALUES (:loop, :day, :cells)
@@ -108,6 +110,7 @@ class MonitorState:
             closed=told_before.closed,
             versions=told_before.versions,
             first=_first(row["first_baseline"], row["first_errors"]),
+            comparisons=msgspec.json.decode(row["comparisons"], type=list[Comparison]),
         )
 
     def save(
@@ -224,6 +227,7 @@ def _save_memory(connection: Connection, loop: str, memory: Memory) -> None:
         "last_seq": memory.last_seq,
         "first_baseline": memory.first and memory.first.baseline.to_json(),
         "first_errors": memory.first and plain_text(memory.first.errors),
+        "comparisons": plain_text(memory.comparisons),
     }
     connection.execute(text(SAVE_MEMORY), row)
 

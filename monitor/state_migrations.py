@@ -106,4 +106,8 @@ def _record_baselines(connection: Connection) -> None:
         connection.execute(text(f"ALTER TABLE monitor_memory ADD COLUMN {name} VARCHAR"))
 
 
-MIGRATIONS = (_create_tables, _number_the_format, _record_baselines)
+def _remember_comparisons(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE monitor_memory ADD COLUMN comparisons VARCHAR"))
+
+
+MIGRATIONS = (_create_tables, _number_the_format, _record_baselines, _remember_comparisons)

@@ -14,18 +14,23 @@ changed: new answers that matured, and days whose labels were corrected or came 
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine, text
 
 from consumers.store import EventStore
 from monitor.alerts import OPEN, SEVERITIES, Episode, EpisodeKey, is_guard, transition
+from monitor.anchored_alerts import explain_comparison, follow_comparisons, supersede_comparisons
+from monitor.anchored_items import evaluated_since
+from monitor.anchored_pairs import PairedMeasurement
 from monitor.audit import LEAST_DAYS
 from monitor.baseline import ReferenceMissing, Window
 from monitor.book import SeriesBook
 from monitor.changes import changed_since, latest_seq
 from monitor.check import REGISTRY, Check, Verdict, load_checks
+from monitor.comparisons import CHECK as ANCHORED
+from monitor.comparisons import Comparison, compare, remember
 from monitor.conclude import blank_report, conclude
 from monitor.curve import training_of
 from monitor.curve_alerts import KEY as CURVE
@@ -71,13 +76,18 @@ class Look:
 
 
 def look(
-    store: EventStore, settings: Settings, as_of: dt.datetime, replayed: bool = False, kept: Kept | None = None
+    store: EventStore,
+    settings: Settings,
+    as_of: dt.datetime,
+    replayed: bool = False,
+    kept: Kept | None = None,
+    compared: Sequence[Comparison] | None = None,
 ) -> Look:
     """Look at everything in the store as of a moment, fitting the baseline anew.
 
     replayed: a finite history, for which the known start is reported too. kept: what an earlier look left, under other
     settings, another baseline or another release; what it told stays told, what was resolved stays resolved, days it
-    decided are not told again.
+    decided are not told again. compared: comparisons on anchor sets under the same settings; None to make all anew.
     """
     newest, kept = latest_seq(store.engine), kept or Kept()
     decided = [version.window for version in kept.versions]
@@ -98,7 +108,7 @@ def look(
         versions=kept.versions,
     )
     snapshot = Snapshot(as_of, settings, items, baseline, store.engine, memory.arms, memory.errors)
-    measure(snapshot, memory, memory.book.first_day, load_checks().values())
+    measure(snapshot, memory, memory.book.first_day, load_checks().values(), compared)
     case = follow(snapshot, memory, replayed)
     memory.told = _told(case, memory)
     memory.last_seq = newest
@@ -113,21 +123,22 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
     newest = latest_seq(store.engine)
     since = changed_since(store.engine, settings, memory.last_seq, memory.closed, day_of(as_of))
     if not _stands(memory) or (since is not None and _moved(store.engine, settings, as_of, memory, since)):
-        return look(store, settings, as_of, kept=memory)
+        return look(store, settings, as_of, kept=memory, compared=memory.comparisons)
+    due = _due(memory, since is not None, evaluated_since(store.engine, memory.last_seq))
     if any(finding.verdict is Verdict.ERROR for finding in memory.fixed):
         since = memory.book.first_day  # a check broke: its series lack the days since then
-    news = since is not None
     start = memory.closed if since is None else min(since, memory.closed)
     first = day_of(as_of) if since is None else start - MIX_DAYS - LEAST_DAYS
     items = load_items(store.engine, settings, as_of, first, memory.baseline.revision)
     snapshot = Snapshot(as_of, settings, items, memory.baseline, store.engine, memory.arms, memory.errors)
-    measure(snapshot, memory, max(start, memory.book.first_day), load_checks().values() if news else _intake_checks())
+    measure(snapshot, memory, max(start, memory.book.first_day), due, memory.comparisons)
     memory.told = _of_episodes(memory.told, memory.episodes)
     before = dict(memory.episodes)
     case = follow(snapshot, memory, replayed=False)
     for path in case.paths.values():
         _supersede(path, memory, _thresholds(path, case))
     _supersede_curve(case, memory)
+    supersede_comparisons(case, memory)
     if since is not None or before != memory.episodes:
         memory.told = _told(case, memory)
     memory.last_seq = newest
@@ -147,24 +158,44 @@ def _moved(engine: Engine, settings: Settings, as_of: dt.datetime, memory: Memor
     return since * DAY_US <= ends or _arms(engine, window, settings, as_of) != memory.arms
 
 
-def measure(snapshot: Snapshot, memory: Memory, since: int, checks: Iterable[Check]) -> None:
+def measure(
+    snapshot: Snapshot,
+    memory: Memory,
+    since: int,
+    checks: Iterable[Check],
+    compared: Sequence[Comparison] | None = None,
+) -> None:
     """Steps 3 and 4: run the checks and replace the book's days from `since` on by their sums.
 
     Series of checks that are not run get days on which nothing happened; their findings that are not sums stay.
+    compared: comparisons on anchor sets that go on; None to make all anew.
     """
     checks = list(checks)
     measured = with_guard(run_checks(checks, snapshot), snapshot, memory.first)
     broken = {finding.check for finding in measured.errors}
-    memory.book.write(measured.measurements, material_harm(snapshot), since, day_of(snapshot.as_of), broken)
+    series = [(name, m) for name, m in measured.measurements if not isinstance(m, PairedMeasurement)]
+    memory.book.write(series, material_harm(snapshot), since, day_of(snapshot.as_of), broken)
     ran = {item.name for item in checks}
+    if ANCHORED in ran - broken:
+        harm = snapshot.settings.alerts.material_harm
+        made = (compare(m, harm) for _, m in measured.measurements if isinstance(m, PairedMeasurement))
+        memory.comparisons = remember(made, compared, memory.closed)
     fresh = measured.errors + [census(name, m) for name, m in measured.measurements if m.exact]
     waiting = load_checks().keys() - ran
     memory.fixed = [finding for finding in memory.fixed if finding.check in waiting] + fresh
 
 
-def _intake_checks() -> list[Check]:
-    """What is looked at although no event came: the way of the events itself."""
-    return [item for item in load_checks().values() if item.family == "intake"]
+def _due(memory: Memory, news: bool, evaluated: bool) -> list[Check]:
+    """What is looked at: all of production when it has news, anchor sets when they have, always the way of the events.
+
+    A check that broke is tried again.
+    """
+    broken = {finding.check for finding in memory.fixed if finding.verdict is Verdict.ERROR}
+    return [
+        item
+        for item in load_checks().values()
+        if (evaluated or item.name in broken if item.name == ANCHORED else news or broken or item.family == "intake")
+    ]
 
 
 def follow(snapshot: Snapshot, memory: Memory, replayed: bool) -> Case:
@@ -176,12 +207,13 @@ def follow(snapshot: Snapshot, memory: Memory, replayed: bool) -> Case:
     guard = guard_path(book)
     case = Case(
         snapshot, book, {**paths, GUARD: guard} if guard else paths, weights, alerts.days(), resets,
-        training_of(snapshot.engine), memory.first,
+        training_of(snapshot.engine), memory.first, memory.comparisons,
     )  # fmt: skip
     close = day_of(snapshot.as_of)
     for path in case.paths.values():
         _follow(path, memory, _thresholds(path, case), close)
     _follow_curve(case, memory, close)
+    follow_comparisons(case, memory, close)
     memory.closed = close
     return case
 
@@ -250,6 +282,7 @@ def _told(case: Case, memory: Memory) -> list[Alert]:
     """Every episode explained anew; one without series (its slice is gone, its check broke) stays as it was told."""
     carried = [key for key in memory.episodes if key.slice in case.paths and _carries(case.paths[key.slice], key)]
     carried += [CURVE] if CURVE in memory.episodes and explained(case, memory.episodes[CURVE]) else []
+    carried += [key for key in memory.episodes if key.check == ANCHORED and explained(case, memory.episodes[key])]
     fresh = [alert for key in carried for alert in explained(case, memory.episodes[key])]
     return fresh + _of_episodes(memory.told, memory.episodes.keys() - set(carried))
 
@@ -258,6 +291,8 @@ def explained(case: Case, episode: Episode) -> list[Alert]:
     """What a page says of an episode that its series, or the curve, still carry."""
     if episode.check == CURVE.check:
         return explain_curve(case, episode)
+    if episode.check == ANCHORED:
+        return explain_comparison(case, episode)
     if is_guard(episode):
         case = replace(case, snapshot=against_first(case.snapshot, case.first), earlier={})
     return explain(case, episode)

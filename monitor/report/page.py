@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from monitor.check import Finding, Verdict
+from monitor.comparisons import CHECK as ANCHORED
 from monitor.report import wording
 from monitor.report.wording import SEVERITIES, name, slice_name
 from monitor.result import Alert, CheckpointSummary, Report
@@ -82,6 +83,11 @@ def shares_line(alert: Alert) -> str:
     """The shares of the evidence by explanation, largest first; empty when there are none."""
     shares = ", ".join(f"{_spoken(label)} {wording.percent(share)}" for label, share in ranked_shares(alert))
     return f"Shares of the evidence: {shares}." if shares else ""
+
+
+def unit_of(report: Report, alert: Alert) -> str:
+    """What an alert counts: units of production, or the items of an anchor set."""
+    return "item" if alert.check == ANCHORED else report.unit
 
 
 def ranked_shares(alert: Alert) -> list[tuple[str, float]]:

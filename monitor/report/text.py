@@ -100,7 +100,7 @@ def _page(report: Report, incident: page.Incident) -> Iterator[RenderableType]:
     lines = [
         f"reward {points_interval(alert.reward_change)}   "
         f"{name(report.outcome)} {points_interval(alert.outcome_change)}   "
-        f"n={count(alert.n)} {name(report.unit)}s against {count(evidence.reference_units)}, "
+        f"n={count(alert.n)} {name(page.unit_of(report, alert))}s against {count(evidence.reference_units)}, "
         f"missing {percent(evidence.missing_share)}   {page.evidence_line(alert)}",
         page.worst_line(report, alert),
         "DO: " + "  ".join(f"{i} {action}" for i, action in enumerate(page.actions(report, alert), 1)),

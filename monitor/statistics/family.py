@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 SCORE_WEIGHTS = {"A1": 0.35, "A2": 0.15, "A7": 0.10, "A3": 0.05}  # over all traffic, summed before the threshold
 SLICE_WEIGHT = 0.15  # shared by cohorts and arms
 ESCAPE_WEIGHT = 0.05  # shared by the ways to escape being judged (A8)
-CURVE_WEIGHT = 0.01  # of the over-optimisation curve (A5); the rest, .14, is kept for judges and voice
+CURVE_WEIGHT = 0.01  # of the over-optimisation curve (A5)
+ANCHORED_WEIGHT = 0.04  # of all tests on anchor sets; the rest, .10, is kept for judges and voice
 GUARD_SCORES = ("A1", "A2", "A7")  # the association alone warns of nothing, so it is no part of the guard
 GUARD_ALPHA = 0.05  # chance that the guard is ever wrong; beside the budget in days, not part of it
 

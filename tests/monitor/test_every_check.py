@@ -19,6 +19,7 @@ from monitor.items import load_items
 from monitor.runner import census, judged, run_checks
 from monitor.snapshot import Snapshot
 from monitor.tick import look
+from tests.monitor.anchored_events import scored
 from tests.monitor.events import DAY, START, Event, in_memory, loop_events, settings, thumbs
 from tests.monitor.live import dumped, found
 from tests.monitor.peaked_loop import peaked_events
@@ -65,7 +66,14 @@ def even(one: Event) -> bool:
     return int(one["data"]["response_id"].partition("-")[2]) % 2 == 0
 
 
+def gamed() -> list[Event]:
+    """The later checkpoint earns more reward and succeeds less often on the same held-out items."""
+    answers = [*scored("ckpt-0", day=1), *scored("ckpt-1", day=12, reward=9.0, outcome_change=-30.0)]
+    return [*loop_events(**WORLD), *answers]
+
+
 PLANTED: dict[str, Callable[[], EventStore]] = {
+    "anchored_decoupling": lambda: in_memory(gamed()),
     "cohort_regression": lambda: in_memory(loop_events(**WORLD, outcome_change=-45.0, harmed="b")),
     "feedback_response_rate": lambda: in_memory(less_rated()),
     "feedback_purpose_leak": lambda: in_memory([*loop_events(**WORLD), *leaked()]),
@@ -88,8 +96,9 @@ def test_every_check_has_a_planted_world() -> None:
 
 @pytest.fixture(scope="module")
 def quiet() -> list[list[Finding]]:
-    """Findings of three worlds in which nothing changes."""
-    worlds = [in_memory(loop_events(**WORLD, seed=seed)) for seed in range(3)]
+    """Findings of three worlds in which nothing changes, on held-out items neither."""
+    answers = [*scored("ckpt-0", day=1), *scored("ckpt-1", day=12)]
+    worlds = [in_memory([*loop_events(**WORLD, seed=seed), *answers]) for seed in range(3)]
     return [list(look(store, TIERS, AS_OF).report.findings) for store in worlds]
 
 
