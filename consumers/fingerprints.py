@@ -57,7 +57,7 @@ class Fingerprints:
 def fingerprint(text: str) -> Fingerprint:
     """Take the fingerprint of a text."""
     words = words_of(text)
-    return Fingerprint(len(words), next(_heads(words), None), _whole(words))
+    return Fingerprint(len(words), next(_heads(words[:SHORTEST]), None), _whole(words))
 
 
 def words_of(text: str) -> list[str]:
