@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from judges.rejection import refused
 from judges.value_rules import (
+    MAX_LABELS,
     Rule,
     either,
     fields,
@@ -59,7 +60,7 @@ CONFIG: dict[str, Rule] = {
         " max_position_embeddings pad_token_id bos_token_id sep_token_id cls_token_id mask_token_id"
         " decoder_start_token_id pretraining_tp sliding_window max_window_layers original_max_position_embeddings"
         " n_embd n_head n_inner n_layer n_positions n_ctx dim hidden_dim n_heads n_layers type_vocab_size"
-        " embedding_size max_relative_positions position_buckets pooler_hidden_size chunk_size_feed_forward num_labels"
+        " embedding_size max_relative_positions position_buckets pooler_hidden_size chunk_size_feed_forward"
         " query_pre_attn_scalar local_attention global_attn_every_n_layers ffn_dim word_embed_proj_dim pooler_fc_size"
         " pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head num_hidden_groups inner_group_num"
         " relative_attention_num_buckets no_rope_layer_interval",
@@ -105,6 +106,7 @@ CONFIG: dict[str, Rule] = {
     "rope_parameters": _ROPES,
     "rope_scaling": _ROPES,
     "task_specific_params": table_of(table_of(either(is_number, is_flag, is_text)), 64),
+    "num_labels": lambda value: is_count(value) and 0 < value <= MAX_LABELS,
     **_all(is_flag, "_attn_implementation_autoset"),
     "_name_or_path": is_text,
 }

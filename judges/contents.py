@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from judges.config_keys import FILES, MAX_TEMPLATE, check_model, check_settings
+from judges.config_keys import ENCODERS, FILES, MAX_TEMPLATE, check_model, check_settings
 from judges.manifest import Manifest
 from judges.rejection import ArtifactRejected, refused
 from judges.sealed_files import read_sealed
@@ -14,13 +14,16 @@ from judges.tensor_header import Tensor, read_header
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+GENERATION_CONFIG = "generation_config.json"
 TOKENIZER, TEMPLATE = "tokenizer.json", "chat_template.jinja"
 TOKENIZER_FILES = (TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", TEMPLATE)
 MAX_TOKENIZER = 64 << 20  # bytes; the largest known vocabularies take 34 MB
 MAX_INDEX = 16 << 20  # bytes
 # sizes told by config.json that some weight must have, so that a config cannot ask for more than the file holds
 _SIZES = ("vocab_size", "hidden_size", "intermediate_size", "n_embd", "n_positions", "dim", "hidden_dim", "ffn_dim")
-_LAYERS = ("num_hidden_layers", "n_layer", "n_layers")
+_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_hidden_groups", "inner_group_num")
+_POSITIONS = "max_position_embeddings"
+_POSITIONED = ENCODERS - {"deberta", "deberta-v2"}  # their positions are weights
 
 
 def is_adapter(manifest: Manifest) -> bool:
@@ -100,7 +103,7 @@ def _check_tokenizer(folder: Path, manifest: Manifest) -> None:
 
 def _check_sizes(path: Path, config: Mapping[str, Any], tensors: Sequence[Tensor]) -> None:
     present = {size for tensor in tensors for size in tensor.shape}
-    for key in _SIZES:
+    for key in (*_SIZES, _POSITIONS) if config["model_type"] in _POSITIONED else _SIZES:
         if isinstance(config.get(key), int) and config[key] not in present:
             raise refused(path, "unfit", f"{key} is {config[key]:,}, and no weight has that size")
     for key in _LAYERS:

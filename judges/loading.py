@@ -7,6 +7,7 @@ settings, and never a folder of somebody else's.
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from judges.config_keys import UNREAD
 from judges.contents import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
+    GENERATION_CONFIG,
     TOKENIZER,
     read_settings,
     read_tokenizer_files,
@@ -32,7 +34,7 @@ from judges.tensors import read_tensors
 Task = Literal["causal", "sequence_classification"]
 TASKS = {"causal": AutoModelForCausalLM, "sequence_classification": AutoModelForSequenceClassification}
 SLACK = 1 << 24  # parameters; which ones are missing is told better once they are known by name
-MAX_BUFFERS = 1 << 28  # elements of a model that come from no weight, such as position numbers
+MAX_BUFFERS = 1 << 24  # elements of a model that come from no weight, such as position numbers
 
 constants.HF_HUB_OFFLINE = True  # nothing below names a repository; should a release look for one, it finds none
 
@@ -87,6 +89,8 @@ def load_model(
     model = _filled(whole, kind, config, weights, dtype, set(brought))
     if adapter is not None:
         merge(adapter, model)
+    if task == "causal":
+        _name_ends(whole, model)
     _check_finite(checkpoint, model)
     return model.to(device).eval()
 
@@ -152,8 +156,16 @@ def _filled(
     return model
 
 
+def _name_ends(checkpoint: Checkpoint, model: Any) -> None:
+    """Take the tokens that end an answer from generation_config.json; how to sample is the scorer's affair."""
+    if GENERATION_CONFIG in checkpoint.manifest.files:
+        told = read_settings(checkpoint.folder, checkpoint.manifest, GENERATION_CONFIG)
+        for key in ("bos_token_id", "eos_token_id", "pad_token_id"):
+            setattr(model.generation_config, key, told.get(key, getattr(model.generation_config, key)))
+
+
 def _check_finite(checkpoint: Checkpoint, model: Any) -> None:
-    for name, weight in model.state_dict().items():
+    for name, weight in chain(model.named_parameters(), model.named_buffers()):
         if not bool(torch.isfinite(weight).all()):
             raise ArtifactRejected(checkpoint.folder, "not_finite", f"weight {name!r} holds NaN or infinity")
 
@@ -167,7 +179,9 @@ def _refusing(checkpoint: Checkpoint, code: str, what: str) -> Iterator[None]:
     logging.disable_progress_bar()
     try:
         yield
-    except Exception as fault:
+    except BaseException as fault:
+        if not isinstance(fault, Exception) and type(fault).__name__ != "PanicException":  # of a library in Rust
+            raise
         told = " ".join(str(fault).split())[:300]
         raise ArtifactRejected(checkpoint.folder, code, f"{what}: {type(fault).__name__}: {told}") from fault
     finally:

@@ -59,7 +59,8 @@ class ArtifactRejected(Mendable):
 
 def refused(path: Path, code: str, cause: str) -> ArtifactRejected:
     """The refusal of a folder for one of its files."""
-    return ArtifactRejected(path.parent, code, f"{path.name}: {cause}")
+    name = path.name if path.name.isprintable() else ascii(path.name)
+    return ArtifactRejected(path.parent, code, f"{name}: {cause}")
 
 
 def record_rejection(store: EventStore, name: str, rejected: ArtifactRejected, now: dt.datetime) -> None:

@@ -30,4 +30,5 @@ def read_tensors(folder: Path, manifest: Manifest, name: str) -> dict[str, torch
 def _view(held: bytearray, one: Tensor) -> torch.Tensor:
     dtype = DTYPES[one.dtype]
     count = (one.end - one.start) // dtype.itemsize
-    return torch.frombuffer(held, dtype=dtype, count=count, offset=one.start).reshape(one.shape)
+    tensor = torch.frombuffer(held, dtype=dtype, count=count, offset=one.start).reshape(one.shape)
+    return tensor.clone() if one.start % dtype.itemsize else tensor  # kernels may count on aligned memory
