@@ -17,6 +17,12 @@ from judges.items import Encoded, IntArray, Item, Unscoreable
 
 CHUNK = 4096  # texts a call of the tokenizer: its cost per call is then nothing
 TODAY = datetime(2024, 7, 26, tzinfo=UTC)  # what a template that writes the date is told: a score hangs on no calendar
+_CODES = ["%-d", "%d", "%m", "%b", "%B", "%y", "%Y", "%H", "%I", "%M", "%S", "%p", "%j", "%a", "%A"]
+_ALWAYS_TODAY = (
+    "{% macro strftime_now(format) %}{{ format"
+    + "".join(f" | replace('{code}', '{TODAY.strftime(code)}')" for code in _CODES)
+    + " }}{% endmacro %}\n"
+)
 
 Result = Encoded | Unscoreable
 
@@ -42,13 +48,12 @@ class Renderer:
     @property
     def template_sha256(self) -> str:
         """Hash of the chat template; of nothing where there is none."""
-        chat = self.tokenizer.get_chat_template() if self.tokenizer.chat_template else ""
-        return hashlib.sha256(chat.encode()).hexdigest()
+        return hashlib.sha256(self._chat.encode()).hexdigest()
 
     @property
     def adds_special_tokens(self) -> bool:
         """A chat template writes the special tokens itself; adding them again would double the first."""
-        return not self.tokenizer.chat_template
+        return not self._chat
 
     def conversations(self, items: Sequence[Item]) -> list[Result]:
         """The whole conversation, read at its last token: what a reward model scores."""
@@ -81,12 +86,12 @@ class Renderer:
         return Rendered(text, len(text), "")
 
     def _template(self, messages: Sequence[Any], *, opens_answer: bool = False) -> str:
-        if not self.tokenizer.chat_template:
+        if not self._chat:
             plain = self._plain(messages)
             return plain if opens_answer else plain.removesuffix("\n")
         turns = [message._asdict() for message in messages]
         text: str = self.tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=opens_answer, strftime_now=TODAY.strftime
+            turns, tokenize=False, add_generation_prompt=opens_answer, chat_template=self._dated_chat
         )
         return text
 
@@ -147,6 +152,14 @@ class Renderer:
             return first
         words = rendered.text[: rendered.prompt_chars].rsplit(None, 1)
         return min(first, _token_at(tokenized, number, rendered, len(words[0]), first)) if len(words) == 2 else 0
+
+    @cached_property
+    def _chat(self) -> str:
+        return str(self.tokenizer.get_chat_template()) if self.tokenizer.chat_template else ""
+
+    @cached_property
+    def _dated_chat(self) -> str:
+        return _ALWAYS_TODAY + self._chat if "strftime_now" in self._chat else self._chat
 
     @cached_property
     def _special(self) -> frozenset[int]:
