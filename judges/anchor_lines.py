@@ -31,7 +31,7 @@ def parse_items(path: Path, raw: bytes, kind: Kind) -> tuple[AnchorItem, ...]:
     for number, line in _numbered(raw):
         try:
             item = _decode(decoder, line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as fault:
+        except (ValueError, RecursionError) as fault:
             problems.append(f"{number}: {_cause(fault, kind)}")
             continue
         for what, key in (("item_id", item.item_id), ("content", _content(item))):

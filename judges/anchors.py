@@ -14,10 +14,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from judges.anchor_items import KINDS, AnchorItem, Kind, annotators_of
 from judges.anchor_lines import AnchorsRejected, parse_items
@@ -32,7 +32,7 @@ METRICS: Mapping[Kind, str] = {
 }
 SET_BYTES = 1 << 28
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z"  # no slash: SET/ITEM names one item
 
 
 class SealBroken(AnchorsRejected):
@@ -47,9 +47,9 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
 
     format: int
-    name: str
+    name: Annotated[str, Meta(pattern=_NAME)]
     kind: Kind
-    metric: str
+    metric: Annotated[str, Meta(min_length=1, max_length=512)]
     items: int
     sha256: str
     annotators: tuple[str, ...]
@@ -82,12 +82,7 @@ class AnchorSet:
 
     def prompt_id(self, item: AnchorItem) -> str:
         """The name under which an item's prompt stands in events: SET/ITEM."""
-        return prompt_id(self.name, item.item_id)
-
-
-def prompt_id(name: str, item_id: str) -> str:
-    """The name under which the prompt of a set's item stands in events."""
-    return f"{name}/{item_id}"
+        return f"{self.name}/{item.item_id}"
 
 
 def seal_anchors(
@@ -148,7 +143,7 @@ _RESTORE = "restore the folder from where it was sealed, or seal it anew under a
 
 
 def _check_names(name: str, metric: str | None, kind: str, folder: Path) -> None:
-    if not _NAME.fullmatch(name):
+    if not re.match(_NAME, name):
         raise AnchorsRejected(f"name {name[:80]!r}: take letters, digits, dot, dash and underscore, at most 128")
     if metric is not None and not 1 <= len(metric) <= 512:
         raise AnchorsRejected(f"metric {metric[:80]!r}: give a name of 1 to 512 characters")
@@ -179,9 +174,12 @@ def _manifest(path: Path, raw: bytes) -> Manifest:
         version = msgspec.json.decode(raw, type=Format).format
         if version != FORMAT:
             raise AnchorsRejected(f"{path}: format {version}, this release reads {FORMAT}: install a newer release")
-        return msgspec.json.decode(raw, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        manifest = msgspec.json.decode(raw, type=Manifest)
+        if dt.datetime.fromisoformat(manifest.sealed_at).tzinfo is None:
+            raise ValueError("`sealed_at` has no offset")
+    except (ValueError, RecursionError) as fault:  # those of msgspec and of decoding among them
         raise AnchorsRejected(f"{path}: no manifest of a sealed set: {fault}; {_RESTORE}") from None
+    return manifest
 
 
 def _who(items: Sequence[AnchorItem]) -> dict[str, Any]:

@@ -121,6 +121,17 @@ def test_a_manifest_that_does_not_describe_its_items_breaks_the_seal(tmp_path: P
 
 
 @pytest.mark.parametrize(
+    "change", [{"name": "a/b"}, {"metric": ""}, {"sealed_at": "noon"}, {"sealed_at": "2026-11-21"}]
+)
+def test_a_manifest_that_events_could_not_quote_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    seal(tmp_path, "exact", GOOD["exact"])
+    path = tmp_path / "sealed/manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(AnchorsRejected, match="no manifest of a sealed set"):
+        open_anchors(tmp_path / "sealed")
+
+
+@pytest.mark.parametrize(
     "content", ["", "[]", "{}", "\0", "[" * 100_000, '{"format": 1}', '{"format": 1, "kind": "x"}']
 )
 def test_a_folder_without_a_manifest_is_refused_with_the_next_step(tmp_path: Path, content: str) -> None:
