@@ -15,8 +15,8 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 GENERATION_CONFIG = "generation_config.json"
-TOKENIZER, TEMPLATE = "tokenizer.json", "chat_template.jinja"
-TOKENIZER_FILES = (TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", TEMPLATE)
+TOKENIZER, TOKENIZER_CONFIG, TEMPLATE = "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"
+TOKENIZER_FILES = (TOKENIZER, TOKENIZER_CONFIG, "special_tokens_map.json", TEMPLATE)
 MAX_TOKENIZER = 64 << 20  # bytes; the largest known vocabularies take 34 MB
 MAX_INDEX = 16 << 20  # bytes
 # sizes told by config.json that some weight must have, so that a config cannot ask for more than the file holds

@@ -24,6 +24,7 @@ from judges.contents import (
     ADAPTER_WEIGHTS,
     GENERATION_CONFIG,
     TOKENIZER,
+    TOKENIZER_CONFIG,
     read_settings,
     read_tokenizer_files,
     weight_files,
@@ -33,6 +34,7 @@ from judges.tensors import read_tensors
 
 Task = Literal["causal", "sequence_classification"]
 TASKS = {"causal": AutoModelForCausalLM, "sequence_classification": AutoModelForSequenceClassification}
+MARKS_SIDES = {"bert", "electra", "deberta", "debertav2"}  # tokenizers of these
 SLACK = 1 << 24  # parameters; which ones are missing is told better once they are known by name
 MAX_BUFFERS = 1 << 24  # elements of a model that come from no weight, such as position numbers
 
@@ -61,8 +63,10 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
         made: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(
             private, local_files_only=True, trust_remote_code=False
         )
-        made.name_or_path = checkpoint.name
-        return made
+    made.name_or_path = checkpoint.name
+    if _tells_sides_apart(checkpoint):
+        made.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    return made
 
 
 def load_model(
@@ -93,6 +97,17 @@ def load_model(
         _name_ends(whole, model)
     _check_finite(checkpoint, model)
     return model.to(device).eval()
+
+
+def _tells_sides_apart(checkpoint: Checkpoint) -> bool:
+    """Whether the tokenizer marks which side of a pair a token is of. That is no part of tokenizer.json: transformers
+    knows it by the tokenizer's class, and by the model's type where no class is named."""
+    told: Mapping[str, Any] = {}
+    if TOKENIZER_CONFIG in checkpoint.manifest.files:
+        told = read_settings(checkpoint.folder, checkpoint.manifest, TOKENIZER_CONFIG)
+    kind = str(told.get("tokenizer_class") or checkpoint.config["model_type"])
+    marks = kind.removesuffix("Fast").removesuffix("Tokenizer").lower().replace("-", "") in MARKS_SIDES
+    return marks and "model_input_names" not in told
 
 
 def _read_weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -62,6 +63,24 @@ def test_the_tokenizer_is_the_one_that_was_saved(tmp_path: Path) -> None:
         assert loaded(list(TEXTS))["input_ids"] == other(list(TEXTS))["input_ids"]
         assert loaded.apply_chat_template(chat, tokenize=False) == other.apply_chat_template(chat, tokenize=False)
         assert loaded.special_tokens_map == other.special_tokens_map
+
+
+@pytest.mark.parametrize("named", ["Bert", "Electra", "DebertaV2", "Roberta", "Albert", "PreTrained"])
+def test_sides_of_a_pair_are_marked_where_the_tokenizers_class_marks_them(named: str, tmp_path: Path) -> None:
+    name = "PreTrainedTokenizerFast" if named == "PreTrained" else f"{named}Tokenizer"
+    folder = write_model(tmp_path / "model", "bert", REWARD)
+    change_json(folder / "tokenizer_config.json", tokenizer_class=name)
+    seal_checkpoint(folder)
+    marks = "token_type_ids" in getattr(transformers, name).model_input_names
+    assert ("token_type_ids" in load_tokenizer(open_checkpoint(folder))("A?", "B.")) == marks
+
+
+def test_sides_are_marked_by_the_models_type_where_no_class_is_named(tmp_path: Path) -> None:
+    for kind, marks in (("bert", True), ("roberta", False)):
+        folder = write_model(tmp_path / kind, kind, REWARD)
+        change_json(folder / "tokenizer_config.json", tokenizer_class=None)
+        seal_checkpoint(folder)
+        assert ("token_type_ids" in load_tokenizer(open_checkpoint(folder))("A?", "B.")) == marks
 
 
 def test_tied_embeddings_need_no_head_in_the_file(tmp_path: Path) -> None:
