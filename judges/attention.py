@@ -23,7 +23,8 @@ HALF = (torch.bfloat16, torch.float16)
 class Prepared:
     """A pack on its device, prepared once for all layers.
 
-    masks: for each segment what its rows may see, shape (rows, prefix + rows), or None where plain causal.
+    masks: for each segment what is added to its logits, shape (rows, prefix + rows): 0 where a row may look, minus
+    infinity elsewhere; or None where plain causal.
     varlen: what the variable-length kernel needs, or None where segments are computed one by one.
     """
 
@@ -49,7 +50,7 @@ class Varlen:
 def prepare(layout: Layout, device: torch.device, dtype: torch.dtype) -> Prepared:
     """Put a pack on its device. Half precision on a GPU takes the variable-length kernel, all else single segments."""
     varlen = _varlen(layout, device) if takes_varlen(device, dtype) else None
-    masks = (None,) * len(layout.segments) if varlen else tuple(_mask(s, device) for s in layout.segments)
+    masks = (None,) * len(layout.segments) if varlen else tuple(_mask(s, device, dtype) for s in layout.segments)
     tokens, positions = (torch.from_numpy(a).to(device, torch.long)[None] for a in (layout.tokens, layout.positions))
     return Prepared(tokens, positions, layout.segments, masks, varlen)
 
@@ -103,12 +104,12 @@ def _with_prefix(states: torch.Tensor, segment: Segment) -> torch.Tensor:
     return torch.cat([states[:, :, segment.prefix_start : segment.prefix_end], own], dim=2)
 
 
-def _mask(segment: Segment, device: torch.device) -> torch.Tensor | None:
+def _mask(segment: Segment, device: torch.device, dtype: torch.dtype) -> torch.Tensor | None:
     """Causal, aligned to the lower right: row i sees the prefix and rows 0 to i."""
     rows, prefix = segment.end - segment.start, segment.prefix_end - segment.prefix_start
     if not prefix:
         return None
-    return torch.ones(rows, prefix + rows, dtype=torch.bool, device=device).tril(prefix)
+    return torch.full((rows, prefix + rows), -torch.inf, dtype=dtype, device=device).triu(prefix + 1)
 
 
 def _varlen(layout: Layout, device: torch.device) -> Varlen:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class ScoreSpec:
     transformers: str
     code: int = CODE_VERSION
 
-    @property
+    @cached_property
     def spec_id(self) -> str:
         """The name of the ruler: 32 hexadecimal digits of a hash over all fields."""
         return hashlib.blake2b(self.as_json().encode(), digest_size=16).hexdigest()
