@@ -73,6 +73,8 @@ def config_of(kind: str, **changes: Any) -> Any:
             own["num_key_value_heads"] = 2
     if kind == "mistral":
         own["sliding_window"] = None
+    if kind == "qwen3":
+        own["head_dim"] = 32  # heads together wider than the layer, as in the real ones
     if kind == "gemma2":
         own |= {"head_dim": 16, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0, "sliding_window": 24}
     if kind == "qwen3_next":
