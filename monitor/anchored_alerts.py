@@ -8,7 +8,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from monitor.alerts import OPEN, Episode, EpisodeKey, transition
+from monitor.alerts import OPEN, Crossing, Episode, EpisodeKey, transition
 from monitor.anchored_pairs import answers_of
 from monitor.check import REGISTRY, Finding, Interval, Verdict
 from monitor.comparisons import CHECK, MOST_FAILED, Comparison, crossed, evidence, level, newest, spent
@@ -82,17 +82,22 @@ def comparison_findings(case: Case, memory: Memory) -> list[Finding]:
     return [f for one, f in found if f.verdict is Verdict.FAIL or one.pair == newest_of[one.anchor_set]]
 
 
-def explain_comparison(case: Case, episode: Episode) -> list[Alert]:
-    """One alert for each severity that the episode latched; none when its comparison is not on record any more."""
+def explain_comparison(case: Case, episode: Episode, told: Sequence[Alert] = ()) -> list[Alert]:
+    """One alert for each severity that the episode latched; none when its comparison is not on record any more.
+
+    told: what was told of it, whose examples stay while its comparison does, so that no old answer is read for them.
+    """
     alerts = []
     for crossing in episode.crossings:
         one = _told_of(case, episode, crossing.day)
         if one is not None:
-            alerts.append(_alert(case, episode, crossing.severity, crossing.day, one))
+            known = [a.examples for a in told if (a.severity, a.effect) == (crossing.severity, one.effect)]
+            examples = known[0] if known else _examples(case, one)
+            alerts.append(_alert(case, episode, crossing, one, examples))
     return alerts
 
 
-def _alert(case: Case, episode: Episode, severity: str, day: int, one: Comparison) -> Alert:
+def _alert(case: Case, episode: Episode, crossing: Crossing, one: Comparison, examples: Sequence[Example]) -> Alert:
     settings = case.snapshot.settings
     attribution, leading = name_label(one.shares, LEAF_PATIENCE_DAYS)
     named = leading if attribution == leading else f"{attribution} (leading: {leading})"
@@ -105,10 +110,10 @@ def _alert(case: Case, episode: Episode, severity: str, day: int, one: Compariso
         fingerprint=episode.fingerprint(settings.loop),
         check=CHECK,
         attribution=attribution,
-        severity=severity,
+        severity=crossing.severity,
         slice=episode.slice,
         checkpoint=one.checkpoint,
-        fired_at=dt.datetime.combine(date_of(day + 1), dt.time(), dt.UTC),
+        fired_at=dt.datetime.combine(date_of(crossing.day + 1), dt.time(), dt.UTC),
         leading=leading,
         shares=one.shares,
         effect=one.effect,
@@ -116,8 +121,8 @@ def _alert(case: Case, episode: Episode, severity: str, day: int, one: Compariso
         outcome_change=one.outcome,
         n=one.items,
         message=message,
-        evidence=_evidence(case, severity, one),
-        examples=_examples(case, one),
+        evidence=_evidence(case, crossing.severity, one),
+        examples=examples,
         state=episode.state,
     )
 

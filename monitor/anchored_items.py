@@ -32,10 +32,11 @@ OUTCOMES = f"""
     WHERE anchor_set IS NOT NULL AND method IN ('human', 'exact') AND response_id IN ({EVALUATED})
 """  # noqa: S608
 ORDERS = "SELECT checkpoint, position, time_us FROM checkpoint"
+OF_EVALUATION = "SELECT 1 FROM response AS r WHERE r.environment = 'evaluation' AND r.response_id = told.response_id"
 CAME = f"""
     SELECT EXISTS (SELECT 1 FROM response WHERE environment = 'evaluation' AND seq > :seq)
-        OR EXISTS (SELECT 1 FROM score WHERE seq > :seq AND response_id IN ({EVALUATED}))
-        OR EXISTS (SELECT 1 FROM outcome WHERE seq > :seq AND response_id IN ({EVALUATED}))
+        OR EXISTS (SELECT 1 FROM score AS told WHERE seq > :seq AND EXISTS ({OF_EVALUATION}))
+        OR EXISTS (SELECT 1 FROM outcome AS told WHERE seq > :seq AND EXISTS ({OF_EVALUATION}))
 """  # noqa: S608
 
 
@@ -116,16 +117,19 @@ def evaluated_since(engine: Engine, seq: int) -> bool:
 
 
 def read_anchor_sets(engine: Engine, settings: Settings) -> list[AnchorSet]:
-    """Every anchor set that somebody answered, by name. The teacher's own answers are no checkpoint's."""
+    """Every anchor set that a checkpoint answered, by name.
+
+    Neither the teacher's own answers nor those that a set brings along (`anchors:SET`) are a checkpoint's.
+    """
     with engine.connect() as connection:
         answers, scores, outcomes = (
             pd.read_sql_query(text(statement), connection) for statement in (ANSWERS, SCORES, OUTCOMES)
         )
         orders = [tuple(row) for row in connection.execute(text(ORDERS))]
-    answers["anchor_set"] = answers["cohort"].map(
-        {told: json.loads(told).get("anchor_set") for told in answers["cohort"]}
-    )
+    sets = {told: json.loads(told).get("anchor_set") for told in answers["cohort"].unique()}
+    answers["anchor_set"] = answers["cohort"].map(sets).astype(object)
     answers = answers[answers["anchor_set"].notna() & (answers["checkpoint"] != settings.judges.teacher)]
+    answers = answers[answers["checkpoint"] != "anchors:" + answers["anchor_set"]]
     answers = answers.sort_values(["time_us", "response_id", "checkpoint", "prompt_id"], kind="stable")
     answers = answers.drop_duplicates("response_id", keep="last")
     if answers.empty:

@@ -282,8 +282,10 @@ def _told(case: Case, memory: Memory) -> list[Alert]:
     """Every episode explained anew; one without series (its slice is gone, its check broke) stays as it was told."""
     carried = [key for key in memory.episodes if key.slice in case.paths and _carries(case.paths[key.slice], key)]
     carried += [CURVE] if CURVE in memory.episodes and explained(case, memory.episodes[CURVE]) else []
-    carried += [key for key in memory.episodes if key.check == ANCHORED and explained(case, memory.episodes[key])]
     fresh = [alert for key in carried for alert in explained(case, memory.episodes[key])]
+    for key in [key for key in memory.episodes if key.check == ANCHORED]:
+        again = explain_comparison(case, memory.episodes[key], _of_episodes(memory.told, [key]))
+        carried, fresh = [*carried, *([key] if again else [])], fresh + again
     return fresh + _of_episodes(memory.told, memory.episodes.keys() - set(carried))
 
 

@@ -1,6 +1,5 @@
 """What is told of checkpoints on held-out items with human-anchored outcomes? From the events on."""
 
-import datetime as dt
 import random
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +14,19 @@ from monitor.state import MonitorState
 from monitor.status import status_of
 from monitor.tick import look
 from tests.monitor.anchored_events import scored
-from tests.monitor.events import DAY, HOUR, START, Event, event, in_memory, loop_events, outcome, put, settings
+from tests.monitor.events import (
+    DAY,
+    HOUR,
+    START,
+    Event,
+    event,
+    in_memory,
+    loop_events,
+    outcome,
+    put,
+    response,
+    settings,
+)
 from tests.monitor.live import live, tick_at
 
 CHECK = "anchored_decoupling"
@@ -32,8 +43,8 @@ def world(*answers: Iterable[Event]) -> list[Event]:
     return [*PRODUCTION, *(one for some in answers for one in some)]
 
 
-def report_of(*answers: Iterable[Event], as_of: dt.datetime = AS_OF, **chosen: Any) -> Report:
-    return look(in_memory(world(*answers)), settings(**chosen), as_of).report
+def report_of(*answers: Iterable[Event], **chosen: Any) -> Report:
+    return look(in_memory(world(*answers)), settings(**chosen), AS_OF).report
 
 
 def findings(report: Report) -> list[Finding]:
@@ -193,9 +204,15 @@ def test_checkpoints_stand_in_their_own_order() -> None:
     assert [dict(f.slice)["checkpoint"] for f in findings(report)] == ["ckpt-1"]
 
 
+def test_answers_of_the_teacher_and_of_the_set_itself_are_no_checkpoints() -> None:
+    others = [*scored("gpt", day=13, outcome_change=-40), *scored("anchors:faq", day=13, outcome_change=-40)]
+    (found,) = findings(report_of(REFERENCE, QUIET, others, judges={"teacher": "gpt"}))
+    assert found == finding(REFERENCE, QUIET)
+
+
 def test_the_reference_of_the_settings_is_compared_with() -> None:
     chosen = {"reference": {"checkpoint": "ckpt-1"}}
-    (found,) = findings(report_of(REFERENCE, QUIET, as_of=AS_OF, **chosen))
+    (found,) = findings(report_of(REFERENCE, QUIET, **chosen))
     assert found.slice["checkpoint"] == "ckpt-0"
     assert "against ckpt-1 on the same" in found.message
 
@@ -283,7 +300,8 @@ def test_a_tick_without_news_reads_no_old_answer(monkeypatch: pytest.MonkeyPatch
     store, chosen = in_memory(world(REFERENCE, GAMED)), settings()
     first = tick_at(store, chosen, START + 16 * DAY)
     monkeypatch.setattr("monitor.snapshot.read_anchor_sets", lambda *_: pytest.fail("old answers were read"))
-    again = tick_at(store, chosen, START + 16 * DAY + HOUR)
+    put(store, [response("new", START + 14 * DAY, "ckpt-1"), outcome(START + 15 * DAY, True, response_id="new")])
+    again = tick_at(store, chosen, START + 17 * DAY)
     assert findings(again) == findings(first)
     assert told(again) == told(first)
 
