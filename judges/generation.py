@@ -15,7 +15,7 @@ from transformers import GenerationConfig
 
 from consumers.chunks import in_chunks
 from judges.items import Item, Unscoreable
-from judges.models import attend_with
+from judges.models import attend_with, plain_attention
 from judges.rendering import Renderer
 from judges.scorer import longest_of, surroundings
 
@@ -89,7 +89,7 @@ class Generator:
     @torch.inference_mode()
     def _generate(self, prompts: Sequence[list[int]]) -> list[Answer]:
         """Filled up on the left under a mask: generation goes on from the last column; positions follow the mask."""
-        attend_with(self._model, "sdpa")
+        attend_with(self._model, plain_attention(self._model))
         longest = max(map(len, prompts))
         filler = self.spec.ends[0]
         rows = torch.tensor([[filler] * (longest - len(prompt)) + prompt for prompt in prompts])

@@ -167,7 +167,7 @@ def _assemble(model: Any, tokenizer: Any, digest: str, reading: str, head: Head,
         **{**surroundings(model.device), "attention": _attention(runs, model.device)},
     )
     shapes = {name: tuple(weight.shape) for name, weight in model.named_parameters()}
-    return Scorer(model, renderer, runs, head, spec, shape_of(model.config.to_dict(), shapes))
+    return Scorer(model, renderer, runs, head, spec, shape_of(model.config.get_text_config().to_dict(), shapes))
 
 
 def surroundings(device: torch.device) -> dict[str, Any]:
@@ -211,6 +211,7 @@ def default_size(device_type: str, parameters: int) -> int:
 
 def longest_of(config: Any) -> int:
     """Tokens a model was made for."""
+    config = config.get_text_config()
     told = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions"))
     first = config.pad_token_id + 1 if config.model_type in COUNTS_FROM_PAD else 0
     return min((int(n) - first for n in told if n), default=1 << 30)

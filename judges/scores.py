@@ -19,6 +19,7 @@ from judges.spec import ScoreSpec
 VIOLATION = "determinism_violation"  # the kind of incident: one ruler, one content, two scores
 
 _ADD_SPEC = "INSERT INTO score_spec (spec_id, spec) VALUES (:spec_id, :spec) ON CONFLICT DO NOTHING"
+_SPEC = "SELECT spec FROM score_spec WHERE spec_id = :spec_id"
 _ADD_RUN = """
     INSERT INTO score_run (run_id, spec_id, subject, items, started_us)
     VALUES (:run_id, :spec_id, :subject, :items, :now)
@@ -111,7 +112,7 @@ class ScoreBoard:
 
     def write(self, run: Run, values: Sequence[Value], now_us: int) -> None:
         """Keep a pack's scores, in one transaction. A key that is there already keeps what it has; when that is another
-        score, both go on record as an incident."""
+        score, though packed scores hang on nothing but their item, both go on record as an incident."""
         if not values:
             return
         rows = [
@@ -134,11 +135,14 @@ class ScoreBoard:
             before = _values(connection, (value.key for value in values))
             connection.execute(text(_ADD_VALUE), rows)
             moved = [value for value in values if before.get(value.key, value).outputs != value.outputs]
-            if moved:
+            if moved and self._repeats_every_bit(connection, run.spec_id):
                 detail = f"{moved[0].key.hex()} was {before[moved[0].key].outputs}, now {moved[0].outputs}"
                 _violated(
                     connection, run.spec_id, f"{len(moved)} scores came out otherwise, the first {detail}", now_us
                 )
+
+    def _repeats_every_bit(self, connection: Connection, spec_id: str) -> bool:
+        return bool(json.loads(connection.execute(text(_SPEC), {"spec_id": spec_id}).scalar_one())["runs"] == "packed")
 
     def complete(self, run: Run, now_us: int) -> bool:
         """Close a run whose every item has a record; False when one has none. A half-scored run is never judged."""

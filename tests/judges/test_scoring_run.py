@@ -270,6 +270,14 @@ def test_another_score_for_a_known_key_is_kept_beside_it_as_an_incident(board: S
     assert str(value.outputs) in incident.detail
 
 
+def test_padded_scores_may_differ_with_their_company_and_are_no_incident(other_board: ScoreBoard) -> None:
+    scored = score(other_board, ITEMS[:3], ruler(How(size=256, pack=False)))
+    value = scored.values[ITEMS[0].item_id]
+    other_board.write(scored.run, [replace(value, value=1.5, outputs=(1.5,))], 8)
+    assert other_board.results(scored.run)[ITEMS[0].item_id] == value
+    assert incidents(other_board) == []
+
+
 def test_packs_that_do_not_fit_are_halved_under_another_ruler(
     board: ScoreBoard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 
 import judges.attention
 from judges.attention import Prepared
@@ -265,6 +266,17 @@ def _halved(output: Any) -> Any:
 
 def _unscaled(vocabulary: Vocabulary, hidden: Any) -> Any:
     yield vocabulary._layer(torch.cat(list(hidden))).float()
+
+
+def test_a_text_model_inside_a_larger_one_tells_its_own_length_and_costs() -> None:
+    text = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    text |= {"intermediate_size": 128, "head_dim": 16, "vocab_size": 400, "max_position_embeddings": 77}
+    vision = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    config = transformers.Gemma3Config(text_config=text, vision_config=vision, num_labels=1)
+    scorer = ruler(transformers.Gemma3ForSequenceClassification(config).eval())
+    assert scorer.spec.longest == 77
+    assert scorer.shape.layers == 2
+    assert scorer.spec.runs == "padded"
 
 
 def test_weights_in_few_bits_are_refused() -> None:
