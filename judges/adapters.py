@@ -42,7 +42,7 @@ def read_adapter(path: Path, told: Mapping[str, Any], tensors: Mapping[str, torc
     left: dict[str, torch.Tensor] = {}
     whole: dict[str, torch.Tensor] = {}
     for name, tensor in tensors.items():
-        if not name.startswith(PREFIX):
+        if not name.startswith(PREFIX) or not tensor.is_floating_point():
             raise refused(path, "bad_adapter", f"weight {name[:200]!r} belongs to no module of a base")
         inner = name.removeprefix(PREFIX)
         kept = left if ".lora_" in inner else whole

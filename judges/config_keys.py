@@ -189,29 +189,23 @@ ADAPTER: dict[str, Rule] = {
     **_all(is_word, "peft_type task_type peft_version"),
     **_all(is_text, "base_model_name_or_path revision"),
     "bias": lambda value: value == "none",
-    "init_lora_weights": either(is_flag, is_word),
+    "init_lora_weights": lambda value: value in (True, False, "gaussian", "orthogonal"),  # others change the base too
     "target_modules": either(is_text, list_of(is_word, 10_000)),
     "exclude_modules": either(is_text, list_of(is_word, 10_000)),
     "modules_to_save": list_of(is_word, 64),
     "layers_to_transform": either(is_count, list_of(is_count)),
     "layers_pattern": either(is_word, list_of(is_word)),
-    # what changes the arithmetic beyond W + scale * B A must be off
-    **_all(
-        lambda value: value in (False, {}, []),
-        "use_dora use_qalora use_bdlora alora_invocation_tokens lora_bias rank_pattern alpha_pattern megatron_config"
-        " auto_mapping layer_replication eva_config corda_config loftq_config runtime_config arrow_config"
-        " trainable_token_indices target_parameters monteclora_config velora_config lora_ga_config",
-    ),
     **_all(is_word, "megatron_core"),
     **_all(is_count, "qalora_group_size"),
 }
 
 
 class Described(NamedTuple):
-    """The settings that one kind of file may give."""
+    """The settings that one kind of file may give. skips_off: others may be there, null, false or empty."""
 
     rules: Mapping[str, Rule]
     limit: int  # bytes
+    skips_off: bool = False
 
 
 FILES = {
@@ -219,14 +213,16 @@ FILES = {
     "generation_config.json": Described(GENERATION, 1 << 20),
     "tokenizer_config.json": Described(TOKENIZER, 16 << 20),
     "special_tokens_map.json": Described(SPECIAL_TOKENS, 1 << 20),
-    "adapter_config.json": Described(ADAPTER, 1 << 20),
+    "adapter_config.json": Described(ADAPTER, 1 << 20, skips_off=True),  # no library sees it; PEFT adds keys
 }
 
 
 def check_settings(path: Path, told: Mapping[str, Any]) -> None:
     """Refuse a file of FILES that gives a setting or a value which is not listed. Raises ArtifactRejected."""
-    rules = FILES[path.name].rules
+    rules, _, skips_off = FILES[path.name]
     for key, value in told.items():
+        if key not in rules and skips_off and value in (None, False, {}, []):
+            continue
         if key not in rules:
             raise refused(path, _code_of(key), f"key {key[:80]!r} is not one that is read{_nearest(key, rules)}")
         if value is not None and not rules[key](value):

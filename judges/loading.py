@@ -5,16 +5,14 @@ settings, and never a folder of somebody else's.
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-import transformers
 from huggingface_hub import constants
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedTokenizerFast
+from transformers import AutoConfig, PreTrainedTokenizerFast
 
 from judges.adapters import Adapter, label_count, merge, read_adapter
 from judges.checkpoints import Checkpoint
@@ -29,14 +27,12 @@ from judges.contents import (
     read_tokenizer_files,
     weight_files,
 )
+from judges.fit import Task, model_class, refusing
 from judges.rejection import ArtifactRejected
 from judges.tensors import read_tensors
 
-Task = Literal["causal", "sequence_classification"]
-TASKS = {"causal": AutoModelForCausalLM, "sequence_classification": AutoModelForSequenceClassification}
 MARKS_SIDES = {"bert", "electra", "deberta", "debertav2"}  # tokenizers of these
-SLACK = 1 << 24  # parameters; which ones are missing is told better once they are known by name
-MAX_BUFFERS = 1 << 24  # elements of a model that come from no weight, such as position numbers
+LANGUAGE_HEADS = {"lm_head.weight", "embed_out.weight"}
 
 constants.HF_HUB_OFFLINE = True  # nothing below names a repository; should a release look for one, it finds none
 
@@ -45,7 +41,7 @@ def load_config(checkpoint: Checkpoint) -> Any:
     """The settings of the model, as transformers understands them. Raises ArtifactRejected."""
     told = {key: value for key, value in checkpoint.config.items() if key not in UNREAD}
     model_type = told.pop("model_type")
-    with _refusing(checkpoint, "bad_value", "config.json"):
+    with refusing(checkpoint, "bad_value", "config.json"):
         return AutoConfig.for_model(model_type, **told)
 
 
@@ -57,7 +53,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
     if checkpoint.base is not None and TOKENIZER not in checkpoint.manifest.files:
         return load_tokenizer(checkpoint.base)
     files = read_tokenizer_files(checkpoint.folder, checkpoint.manifest)
-    with _refusing(checkpoint, "bad_tokenizer", TOKENIZER), tempfile.TemporaryDirectory() as private:
+    with refusing(checkpoint, "bad_tokenizer", TOKENIZER), tempfile.TemporaryDirectory() as private:
         for name, data in files.items():
             (Path(private) / name).write_bytes(data)
         made: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(
@@ -87,10 +83,9 @@ def load_model(
     config = load_config(checkpoint)
     if adapter is not None and task == "sequence_classification" and (labels := label_count(adapter)):
         config.num_labels = labels
-    weights = _read_weights(whole)
     brought = {} if adapter is None else adapter.whole
-    kind = _kind(whole, config, task, [*weights.values(), *brought.values()])
-    model = _filled(whole, kind, config, weights, dtype, set(brought))
+    kind = model_class(whole, config, task, sum(one.numel() for one in brought.values()))
+    model = _filled(whole, kind, config, _read_weights(whole), dtype, set(brought))
     if adapter is not None:
         merge(adapter, model)
     if task == "causal":
@@ -126,20 +121,6 @@ def _read_adapter(checkpoint: Checkpoint) -> Adapter:
     return read_adapter(checkpoint.folder / ADAPTER_WEIGHTS, told, tensors)
 
 
-def _kind(checkpoint: Checkpoint, config: Any, task: Task, weights: list[torch.Tensor]) -> Any:
-    """The class of the model. It is first built without memory, so that a config cannot ask for more than there is."""
-    auto: Any = TASKS[task]
-    with _refusing(checkpoint, "unfit", f"config.json for task {task}"), torch.device("meta"):
-        bare = auto.from_config(config, trust_remote_code=False)
-    asked, given = sum(one.numel() for one in bare.parameters()), sum(one.numel() for one in weights)
-    if asked > 2 * given + SLACK:
-        cause = f"config.json asks for {asked:,} parameters, its weights are {given:,}"
-        raise ArtifactRejected(checkpoint.folder, "unfit", cause)
-    if sum(one.numel() for one in bare.buffers()) > MAX_BUFFERS:
-        raise ArtifactRejected(checkpoint.folder, "bad_value", "config.json: positions beyond any known model")
-    return type(bare)
-
-
 def _filled(
     checkpoint: Checkpoint,
     kind: Any,
@@ -148,8 +129,11 @@ def _filled(
     dtype: torch.dtype,
     brought: set[str],
 ) -> Any:
-    """The model from its weights, none missing, none left over. brought: those an adapter will fill in."""
-    with _refusing(checkpoint, "unfit", "its weights"):
+    """The model from its weights, none missing, none left over. brought: those an adapter will fill in.
+
+    An adapter may bring a reward head to a base that comes with the head of a language model.
+    """
+    with refusing(checkpoint, "unfit", "its weights"):
         model, told = kind.from_pretrained(
             None,
             config=config,
@@ -162,7 +146,7 @@ def _filled(
         )
     odd = {
         "missing": sorted(set(told["missing_keys"]) - brought),
-        "left over": sorted(told["unexpected_keys"]),
+        "left over": sorted(set(told["unexpected_keys"]) - (LANGUAGE_HEADS if brought else set())),
         "of another shape": sorted(name for name, *_ in told["mismatched_keys"]),
         "unreadable": sorted(map(str, told.get("error_msgs", ()))),
     }
@@ -183,23 +167,3 @@ def _check_finite(checkpoint: Checkpoint, model: Any) -> None:
     for name, weight in chain(model.named_parameters(), model.named_buffers()):
         if not bool(torch.isfinite(weight).all()):
             raise ArtifactRejected(checkpoint.folder, "not_finite", f"weight {name!r} holds NaN or infinity")
-
-
-@contextmanager
-def _refusing(checkpoint: Checkpoint, code: str, what: str) -> Iterator[None]:
-    """Whatever a library says of somebody else's file is a refusal of the file, and what it warns of is told once."""
-    logging: Any = transformers.logging
-    level, shows_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    except BaseException as fault:
-        if not isinstance(fault, Exception) and type(fault).__name__ != "PanicException":  # of a library in Rust
-            raise
-        told = " ".join(str(fault).split())[:300]
-        raise ArtifactRejected(checkpoint.folder, code, f"{what}: {type(fault).__name__}: {told}") from fault
-    finally:
-        logging.set_verbosity(level)
-        if shows_bars:
-            logging.enable_progress_bar()

@@ -42,6 +42,7 @@ NEXT = {
     "bad_tokenizer": _SAVE,
     "not_finite": "it cannot be scored: train or convert it again",
     "unfit": "load it for the task it was trained for, or save all its weights",
+    "no_memory": "score it on a machine with more memory",
     "no_base": "name the folder of its base model: `--base FOLDER`",
     "wrong_base": "name the base folder it was sealed with: `--base FOLDER`",
     "bad_adapter": "merge the adapter into its base where it was trained, save that, then"

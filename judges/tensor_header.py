@@ -16,6 +16,7 @@ MAX_HEADER = 4 << 20  # bytes; a header of 1,000 tensors takes 0.1 MB
 MAX_TENSORS = 10_000  # of a file; a dense model of 70 billion parameters has 723
 MAX_DIMENSIONS = 8
 WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}  # bytes
+FLOATING = {"F64", "F32", "F16", "BF16"}
 
 
 @dataclass(frozen=True)

@@ -168,6 +168,7 @@ def write_adapter(
         "use_rslora": False,
         "rank_pattern": {},
         "alpha_pattern": {},
+        "a_feature_to_come": None,
         **changes,
     }
     (folder / "adapter_config.json").write_text(json.dumps(told))
@@ -208,8 +209,9 @@ def test_an_adapter_gives_what_its_two_factors_give_beside_the_base(tmp_path: Pa
         assert not torch.allclose(found, load_model(base)(TOKENS).logits)
 
 
-def test_an_adapter_may_bring_the_reward_head_that_its_base_lacks(tmp_path: Path) -> None:
-    base = sealed_model(tmp_path / "base", tie_word_embeddings=True)
+@pytest.mark.parametrize("tied", [True, False])
+def test_an_adapter_may_bring_the_reward_head_that_its_base_lacks(tmp_path: Path, tied: bool) -> None:
+    base = sealed_model(tmp_path / "base", tie_word_embeddings=tied)
     head = {"base_model.model.score.weight": torch.randn(1, 64)}
     checkpoint = opened(write_adapter(base, tmp_path / "a", ["v_proj"], whole=head, task_type="SEQ_CLS"), base)
     model = load_model(checkpoint, REWARD)
@@ -225,6 +227,8 @@ def test_an_adapter_may_bring_the_reward_head_that_its_base_lacks(tmp_path: Path
     [
         {"peft_type": "IA3"},
         {"use_dora": True},
+        {"init_lora_weights": "pissa"},
+        {"a_feature_to_come": {"a": 1}},
         {"rank_pattern": {"q_proj": 8}},
         {"alpha_pattern": {"q_proj": 8}},
         {"bias": "all"},
@@ -240,7 +244,7 @@ def test_anything_but_plain_lora_is_refused(tmp_path: Path, change: dict[str, An
     base = sealed_model(tmp_path / "base")
     with pytest.raises(ArtifactRejected) as refused:
         load_model(opened(write_adapter(base, tmp_path / "adapter", ["q_proj"], **change), base))
-    assert refused.value.code in {"bad_adapter", "bad_value"}
+    assert refused.value.code in {"bad_adapter", "bad_value", "unknown_key", "remote_code"}
 
 
 @pytest.mark.parametrize(

@@ -373,6 +373,20 @@ def test_a_config_that_asks_for_more_than_its_weights_are_is_refused_before_memo
     assert loading_code(folder) == "unfit"
 
 
+def test_weights_in_whole_numbers_are_refused(folder: Path) -> None:
+    ints = torch.ones(64, dtype=torch.uint8)
+    change_weights(folder, lambda tensors: tensors.update({"model.norm.weight": ints}))
+    assert loading_code(folder) == "bad_weights"
+
+
+def test_weights_far_larger_than_the_model_are_refused_before_memory_is_taken(folder: Path) -> None:
+    spare = torch.zeros(1 << 25, dtype=torch.uint8)
+    change_weights(folder, lambda tensors: tensors.update(spare=spare))
+    seal_checkpoint(folder)
+    with pytest.raises(ArtifactRejected, match="asks for 125,248 parameters, its weights are 33,679,680"):
+        load_model(open_checkpoint(folder))
+
+
 def test_a_tokenizer_that_is_none_is_refused(folder: Path) -> None:
     (folder / "tokenizer.json").write_text('{"model": {"type": "BPE", "vocab": {"a": -1}, "merges": [["x", "y"]]}}')
     seal_checkpoint(folder)
