@@ -90,6 +90,11 @@ def unit_of(report: Report, alert: Alert) -> str:
     return "item" if alert.check == ANCHORED else report.unit
 
 
+def outcome_of(report: Report, alert: Alert) -> str:
+    """How the outcome behind an alert is called: an anchor set has its own."""
+    return "anchored outcome" if alert.check == ANCHORED else report.outcome
+
+
 def ranked_shares(alert: Alert) -> list[tuple[str, float]]:
     return sorted(((name(k, 30), v) for k, v in alert.shares.items()), key=lambda item: -item[1])
 
@@ -117,6 +122,8 @@ def worst_slices(report: Report, alert: Alert, most: int = 3) -> list[Checkpoint
 
 def worst_line(report: Report, alert: Alert) -> str:
     """Who is hurt most, and what else is firing."""
+    if alert.check == ANCHORED:
+        return f"seen on held-out items, not in traffic; also firing: {also_firing(report, alert)}"
     cohorts = ", ".join(
         f"{slice_name(row.slice)} {wording.points(row.outcome_change.value)} (n={wording.count(row.labelled)})"
         for row in worst_slices(report, alert)

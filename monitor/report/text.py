@@ -99,7 +99,7 @@ def _page(report: Report, incident: page.Incident) -> Iterator[RenderableType]:
     confirmed = f"{name(str(alert.confirmed), 100)}." if alert.confirmed else ""
     lines = [
         f"reward {points_interval(alert.reward_change)}   "
-        f"{name(report.outcome)} {points_interval(alert.outcome_change)}   "
+        f"{name(page.outcome_of(report, alert))} {points_interval(alert.outcome_change)}   "
         f"n={count(alert.n)} {name(page.unit_of(report, alert))}s against {count(evidence.reference_units)}, "
         f"missing {percent(evidence.missing_share)}   {page.evidence_line(alert)}",
         page.worst_line(report, alert),

@@ -310,6 +310,7 @@ def test_reports_show_it() -> None:
     report = report_of(REFERENCE, GAMED)
     text, page = render_text(report), render_html(report)
     assert "n=300 items against 300" in text
+    assert "anchored outcome -" in text
     assert "anchor_set=faq" in text
     assert "anchored_decoupling" in page
     plain = next(f for f in report.to_dict()["findings"] if f["check"] == CHECK)
