@@ -63,7 +63,8 @@ def refusing(checkpoint: Checkpoint, code: str, what: str) -> Iterator[None]:
     try:
         yield
     except BaseException as fault:
-        if not isinstance(fault, Exception) and type(fault).__name__ != "PanicException":  # of a library in Rust
+        of_rust = type(fault).__name__ == "PanicException"
+        if isinstance(fault, MemoryError) or not (of_rust or isinstance(fault, Exception)):
             raise
         told = " ".join(str(fault).split())[:300]
         raise ArtifactRejected(checkpoint.folder, code, f"{what}: {type(fault).__name__}: {told}") from fault

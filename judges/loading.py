@@ -4,6 +4,7 @@ Weights are read into memory, compared with their seal there, and used from ther
 settings, and never a folder of somebody else's.
 """
 
+import json
 import tempfile
 from collections.abc import Mapping
 from itertools import chain
@@ -32,6 +33,7 @@ from judges.rejection import ArtifactRejected
 from judges.tensors import read_tensors
 
 MARKS_SIDES = {"bert", "electra", "deberta", "debertav2"}  # tokenizers of these
+MAX_GROWTH = 64
 LANGUAGE_HEADS = {"lm_head.weight", "embed_out.weight"}
 
 constants.HF_HUB_OFFLINE = True  # nothing below names a repository; should a release look for one, it finds none
@@ -60,6 +62,9 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerFast:
             private, local_files_only=True, trust_remote_code=False
         )
     made.name_or_path = checkpoint.name
+    if (growth := _growth(made.backend_tokenizer)) > MAX_GROWTH:
+        cause = f"{TOKENIZER}: its rules may make a text {growth:,} times as long"
+        raise ArtifactRejected(checkpoint.folder, "bad_tokenizer", cause)
     if _tells_sides_apart(checkpoint):
         made.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
     return made
@@ -92,6 +97,18 @@ def load_model(
         _name_ends(whole, model)
     _check_finite(checkpoint, model)
     return model.to(device).eval()
+
+
+def _growth(tokenizer: Any) -> int:
+    """How many times longer a text may become by what is replaced and put in front, one rule after the other."""
+    growth = 1
+    for stage in (tokenizer.normalizer, tokenizer.pre_tokenizer):
+        told = [] if stage is None else [json.loads(stage.__getstate__())]
+        while told:
+            rule = told.pop()
+            told += rule.get("normalizers") or rule.get("pretokenizers") or []
+            growth *= max(1, len(rule.get("content") or ""), len(rule.get("prepend") or "") + 1)
+    return growth
 
 
 def _tells_sides_apart(checkpoint: Checkpoint) -> bool:

@@ -387,6 +387,22 @@ def test_weights_far_larger_than_the_model_are_refused_before_memory_is_taken(fo
         load_model(open_checkpoint(folder))
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [{"type": "Replace", "pattern": {"Regex": "."}, "content": "x" * 1000}],
+        [{"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}] * 40,
+        [{"type": "Prepend", "prepend": "x" * 1000}],
+    ],
+)
+def test_a_tokenizer_that_makes_texts_explode_is_refused(folder: Path, rules: list[dict[str, Any]]) -> None:
+    change_json(folder / "tokenizer.json", normalizer={"type": "Sequence", "normalizers": rules})
+    seal_checkpoint(folder)
+    with pytest.raises(ArtifactRejected, match="times as long") as refused:
+        load_tokenizer(open_checkpoint(folder))
+    assert refused.value.code == "bad_tokenizer"
+
+
 def test_a_tokenizer_that_is_none_is_refused(folder: Path) -> None:
     (folder / "tokenizer.json").write_text('{"model": {"type": "BPE", "vocab": {"a": -1}, "merges": [["x", "y"]]}}')
     seal_checkpoint(folder)
