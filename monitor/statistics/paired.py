@@ -94,6 +94,8 @@ def purse(tests: Mapping[int, int], full: float) -> dict[int, float]:
 def mean_error(least: Array) -> float:
     """Standard error of a mean effect, with one discordant item more: ties alone promise nothing.
 
+    least: shape (items,), in [-1, 1].
+
     >>> mean_error(np.zeros(100))
     0.01
     """
