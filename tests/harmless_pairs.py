@@ -50,7 +50,7 @@ class Accuracy:
 
 
 def read_pairs() -> list[Pair]:
-    """All pairs with one prompt for both answers, in an order that has nothing to do with the file's."""
+    """All pairs of two different answers to one prompt, in an order that has nothing to do with the file's."""
     with gzip.open(DATA, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     pairs = [
@@ -58,7 +58,7 @@ def read_pairs() -> list[Pair]:
             row["item_id"], _last_turn(row["prompt"]), row["human_chosen"], row["human_rejected"], _place(row["prompt"])
         )
         for row in rows
-        if row["same_prompt"]
+        if row["same_prompt"] and len({"", row["human_chosen"].strip(), row["human_rejected"].strip()}) == 3
     ]
     return sorted(pairs, key=lambda pair: (pair.place, pair.pair_id))
 

