@@ -1,5 +1,6 @@
 """Folders of small checkpoints as transformers writes them, made once and copied for each test."""
 
+import atexit
 import functools
 import hashlib
 import json
@@ -22,7 +23,9 @@ CAUSAL, REWARD = "causal", "sequence_classification"
 
 @functools.cache
 def _written(kind: str, task: str, changes: tuple[tuple[str, Any], ...]) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="checkpoint-")) / kind
+    made = Path(tempfile.mkdtemp(prefix="checkpoint-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    folder = made / kind
     model = (language_model if task == CAUSAL else reward_model)(kind, **dict(changes))
     model.save_pretrained(folder)
     chat_tokenizer().save_pretrained(folder)
