@@ -56,7 +56,7 @@ def bits(scorer: Scorer, items: list[Item]) -> dict[str, list[str]]:
 def changed(scorer: Scorer, items: list[Item], draws: int = 5) -> list[str]:
     """Items whose bits differ in random subsets and orders of their company."""
     whole, rng = bits(scorer, items), np.random.default_rng(11)
-    companies = [rng.permutation(len(items))[: rng.integers(1, len(items))].tolist() for _ in range(draws)]
+    companies = [rng.permutation(len(items))[: rng.integers(1, len(items) - 1)].tolist() for _ in range(draws)]
     found = []
     for company in companies:
         scores = bits(scorer, [items[at] for at in company])

@@ -318,21 +318,21 @@ def test_other_faults_of_a_model_are_not_taken_for_a_lack_of_memory(
 
 
 def test_a_machine_that_runs_out_of_memory_goes_on_with_smaller_packs(tmp_path: Path) -> None:
-    """Really out of it: the process may take 200 MB more, and a pack of this size needs several times that."""
+    """Really out of it: the process may take 120 MB more, and a pack of this size needs several times that."""
     url = f"sqlite:///{tmp_path}/store.sqlite"
 
     def limited(board: ScoreBoard, say: Callable[[str], None]) -> None:
         model = reward_model("llama", intermediate_size=1024, max_position_embeddings=1 << 18)
-        scorer = reward_scorer(model, chat_tokenizer(), "0" * 64, How(size=1 << 17))
+        scorer = reward_scorer(model, chat_tokenizer(), "0" * 64, How(size=1 << 16))
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (taken + 200_000_000, -1))
+        resource.setrlimit(resource.RLIMIT_AS, (taken + 120_000_000, -1))
         scored = score(board, ITEMS[:4], scorer)
         say(f"{scored.spec.size} {sorted({value.status for value in scored.values.values()})}")
 
     process = Forked(url, limited)
     size, statuses = process.said().split(" ", 1)
     assert process.ended() == 0
-    assert 64 <= int(size) < 1 << 17
+    assert 64 <= int(size) < 1 << 16
     assert statuses == "['ok']"
 
 
@@ -348,9 +348,10 @@ def test_likelihoods_of_options_are_kept_with_all_their_numbers(board: ScoreBoar
 
 
 def test_a_hundred_thousand_items_are_begun_looked_up_and_found_again(board: ScoreBoard) -> None:
-    keys = {f"item-{n}": n.to_bytes(16, "big") for n in range(100_000)}
+    many = 100_000 if board.engine.dialect.name == "sqlite" else 20_000  # its inserts are slower; no limit lies between
+    keys = {f"item-{n}": n.to_bytes(16, "big") for n in range(many)}
     run: Run = board.begin("f" * 32, ruler().spec, "checkpoint-7", keys, 1)
-    assert run.items == 100_000
+    assert run.items == many
     board.write(run, [Value(keys["item-5"], "ok", 1.0, (1.0,), "", 9, 0, 0)], 2)
     assert board.values(keys.values()).keys() == {keys["item-5"]}
     assert not board.complete(run, 3)

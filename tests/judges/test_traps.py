@@ -192,7 +192,7 @@ def test_packed_all_the_same_it_would_be_wrong_and_verify_would_notice(
 def test_a_wrong_mask_is_noticed_and_the_ruler_renamed(
     llama: Any, truth: np.ndarray[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("judges.attention._mask", lambda segment, device: None)  # causal, but at the upper left
+    monkeypatch.setattr("judges.attention._mask", lambda *_: None)  # causal, but at the upper left
     scorer = ruler(llama)
     fallback, apart = scorer.verified(encoded(scorer))
     assert apart is not None
