@@ -33,8 +33,12 @@ def minilm_folder() -> Path:
 @pytest.fixture(scope="session")
 def smollm2_folder(pytestconfig: pytest.Config) -> Path:
     """SmolLM2 as a sealed folder of safetensors, in bfloat16."""
+    return smollm2(Path(KEPT) if KEPT else pytestconfig.cache.mkdir("real-models"))
+
+
+def smollm2(kept: Path) -> Path:
+    """The folder of SmolLM2 under `kept`, converted unless it was before."""
     source = next(found(SMOLLM2, needs=("torch", "transformers", "accelerate", "gguf")).glob("*.gguf"))
-    kept = Path(KEPT) if KEPT else pytestconfig.cache.mkdir("real-models")
     return converted(source, kept / f"smollm2-{version(SMOLLM2)}-transformers-{version('transformers')}")
 
 
