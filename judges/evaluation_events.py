@@ -16,6 +16,7 @@ from judges.checkpoints import Checkpoint
 from judges.emitted import envelope
 from judges.items import Item
 from judges.lineage import plain_lineage
+from judges.pairs import anchored_pair_id
 from judges.scores import Run, Value
 from judges.scoring import Scored
 
@@ -64,7 +65,7 @@ def graded_id(anchors: AnchorSet, item: RubricItem) -> str:
 
 def side_id(anchors: AnchorSet, item: PreferenceItem, side: str) -> str:
     """The name of one side of a pair."""
-    return f"{anchors.prompt_id(item)}@{_short(anchors.digest)}#{side}"
+    return f"{anchored_pair_id(anchors, item)}#{side}"
 
 
 def preferred(a: Value, b: Value) -> str | None:
@@ -90,7 +91,7 @@ def _checkpoint(ask: Asked, run: Run) -> bytes:
 
 def _answer(ask: Asked, one: Answered, scored: Scored) -> Iterator[bytes]:
     yield one.event
-    yield _score(ask, one.response_id, scored.values.get(one.response_id), scored.run)
+    yield _score(ask, one.response_id, scored.values.get(one.response_id), scored.run, one.time_us)
     outcome = {"metric": one.anchors.metric, "value": one.correct, "method": one.item.method}
     yield _outcome(one.anchors, one.response_id, outcome, one.time_us)
 
@@ -107,7 +108,7 @@ def _graded(ask: Asked, anchors: AnchorSet, item: RubricItem, scored: Scored) ->
         "response": item.response,
     }
     yield envelope(SOURCE, f"{name}:response", "response", time_us, response)
-    yield _score(ask, name, scored.values[name], scored.run)
+    yield _score(ask, name, scored.values[name], scored.run, time_us)
     outcome = {"metric": anchors.metric, "value": mean_grade(item), "method": item.method}
     yield _outcome(anchors, name, outcome, time_us)
 
@@ -118,7 +119,7 @@ def _pair(ask: Asked, anchors: AnchorSet, item: PreferenceItem, scored: Scored) 
     choice = preferred(a, b)
     judge = {"name": ask.reward_name, "kind": "reward_model", "revision": scored.run.spec_id}
     status = {} if choice else {"status": a.status if a.value is None else b.status}
-    yield _preference(anchors, item, f"score:{scored.run.spec_id}", judge, choice, scored.run.started_us, status)
+    yield _preference(anchors, item, f"score:{scored.run.spec_id}", judge, choice, max(_when(a), _when(b)), status)
     for vote in item.votes:
         judge = {"name": PEOPLE, "kind": "human", "annotator": vote.annotator}
         yield _preference(anchors, item, f"vote:{vote.annotator}", judge, vote.vote, _sealed_us(anchors), {})
@@ -133,7 +134,7 @@ def _preference(
     time_us: int,
     status: Mapping[str, str],
 ) -> bytes:
-    pair = f"{anchors.prompt_id(item)}@{_short(anchors.digest)}"
+    pair = anchored_pair_id(anchors, item)
     data = {
         "pair_id": pair,
         "judge": judge,
@@ -147,13 +148,20 @@ def _preference(
     return envelope(SOURCE, f"{pair}:{named}", "preference", time_us, data)
 
 
-def _score(ask: Asked, response_id: str, value: Value | None, run: Run) -> bytes:
+def _score(ask: Asked, response_id: str, value: Value | None, run: Run, answered_us: int) -> bytes:
     """A score under its ruler; one that is not there says why, or that there was no answer to score."""
+    time_us = answered_us if value is None else _when(value)
     scorer = {"name": ask.reward_name, "kind": "reward_model", "revision": run.spec_id, "trained_on": True}
     status, number = ("unscoreable", None) if value is None else (value.status, value.value)
     told = {"too_long": "unscoreable"}.get(status, status)
     data = {"response_id": response_id, "scorer": scorer, "value": number, "status": told}
-    return envelope(SOURCE, f"{response_id}:score:{run.spec_id}", "score", run.started_us, data)
+    return envelope(SOURCE, f"{response_id}:score:{run.spec_id}", "score", time_us, data)
+
+
+def _when(value: Value) -> int:
+    """When it was measured, which another run on the same content does not change."""
+    assert value.scored_us is not None
+    return value.scored_us
 
 
 def _outcome(anchors: AnchorSet, response_id: str, outcome: Mapping[str, Any], time_us: int) -> bytes:

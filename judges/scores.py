@@ -47,7 +47,8 @@ _RESULTS = """
 class Value:
     """What an item got. status: ok, too_long, refused or error; value and outputs are there only when it is ok.
 
-    tokens: of the item; prefix: of those, how many lie before its canonical split.
+    tokens: of the item; prefix: of those, how many lie before its canonical split. scored_us: when it was recorded,
+    None before that.
     """
 
     key: bytes
@@ -58,6 +59,7 @@ class Value:
     tokens: int
     prefix: int
     pack: int | None = None
+    scored_us: int | None = None
 
 
 @dataclass(frozen=True)
@@ -177,5 +179,5 @@ def _values(connection: Connection, keys: Iterable[bytes]) -> dict[bytes, Value]
 
 def _value(row: RowMapping) -> Value:
     numbers = tuple(json.loads(row["outputs"]))
-    facts = (row[name] for name in ("detail", "tokens", "prefix", "pack"))
+    facts = (row[name] for name in ("detail", "tokens", "prefix", "pack", "scored_us"))
     return Value(bytes(row["key"]), row["status"], row["value"], numbers, *facts)

@@ -82,6 +82,22 @@ def test_every_item_gets_a_response_a_score_and_an_outcome_once(models: Path, tm
     assert (counts.conflicts, counts.rejected_open) == (0, 0)
 
 
+def test_a_second_checkpoint_adds_only_what_is_its_own(models: Path, tmp_path: Path) -> None:
+    """What people compared or graded is the same whoever is scored: told again it is a duplicate, never a conflict."""
+    store, other = tmp_path / "s.sqlite", tmp_path / "ckpt-02"
+    language_model("gpt2").save_pretrained(other)
+    chat_tokenizer().save_pretrained(other)
+    seal_checkpoint(other)
+    first = command(models, store)
+    assert reward_drift(*first).code == 0
+    assert reward_drift(*[str(other) if part == str(models / "ckpt-01") else part for part in first]).code == 0
+    with EventStore.open(store) as opened:
+        counts = opened.counts()
+    assert counts.conflicts == 0
+    assert counts.by_type["rewarddrift.score.v1"] == 5 * ITEMS  # two kinds for each checkpoint, graded ones once
+    assert counts.by_type["rewarddrift.preference.v1"] == 3 * ITEMS
+
+
 def test_the_numbers_shown_are_those_of_the_events(models: Path, tmp_path: Path) -> None:
     emitted = tmp_path / "events.jsonl"
     ran = reward_drift(*command(models, tmp_path / "s.sqlite", "--emit", emitted, "--json"))
