@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from consumers.mendable import Mendable
 from judges.canaries import encoded_canaries
 from judges.costs import Cost, cost_of, total_cost
 from judges.items import Encoded, Item, Unscoreable
@@ -24,8 +25,18 @@ log = logging.getLogger(__name__)
 Clock = Callable[[], int]  # microseconds since 1970-01-01 UTC
 
 
-class RulerMoved(Exception):  # noqa: N818 - a noun of the domain
+class RulerMoved(Mendable):
     """The same ruler measured its canaries differently than before: no score of this run can be trusted."""
+
+    def __init__(self, spec_id: str, detail: str) -> None:
+        super().__init__(
+            f"ruler {spec_id}: {detail}; nothing was scored. Its files and libraries are the same, so look at the"
+            " machine (memory, driver, clock) and score again; `reward-drift incidents list` has it on record"
+        )
+
+
+class PacksTooLarge(Mendable):
+    """Even the smallest packs do not fit into memory."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +84,8 @@ def score_items(
     packs are computed.
 
     Items of one name must be one item. Raises ValueError when they are not or a name cannot be stored, RulerRefused
-    when no way to run the model agrees with its own, RulerMoved when the canaries moved, MemoryError when even the
-    smallest packs do not fit, and whatever the database raises; a run that is raised out of stays open and goes on
+    when no way to run the model agrees with its own, RulerMoved when the canaries moved, PacksTooLarge when even the
+    smallest do not fit, and whatever the database raises; a run that is raised out of stays open and goes on
     when called again.
     """
     by_name = _by_name(items)
@@ -87,7 +98,10 @@ def score_items(
             message = str(fault).partition("\n")[0]
         smaller = ruler.smaller()  # outside of the handler, whose frames hold the tensors
         if smaller is None:
-            raise MemoryError(f"packs of {ruler.spec.size} tokens do not fit, and there are no smaller ones: {message}")
+            raise PacksTooLarge(
+                f"packs of {ruler.spec.size} tokens do not fit into memory, and there are no smaller ones: {message};"
+                " take a larger device or numbers of 16 bits (--dtype bf16)"
+            )
         log.warning("out of memory with packs of %d tokens; again with %d", ruler.spec.size, smaller.spec.size)
         ruler = smaller
 
@@ -177,7 +191,7 @@ def _watch_canaries(ruler: Ruler, board: ScoreBoard, run: Run, now_us: Clock) ->
         was = before[moved[0].key].outputs
         detail = f"{len(moved)} of {len(values)} canaries moved, the first from {was} to {moved[0].outputs}"
         board.violated(ruler.spec.spec_id, detail, now_us())
-        raise RulerMoved(f"ruler {ruler.spec.spec_id}: {detail}; nothing was scored")
+        raise RulerMoved(ruler.spec.spec_id, detail)
     board.write(run, values, now_us())
 
 

@@ -20,7 +20,7 @@ from judges.models import Packed
 from judges.packing import Pack
 from judges.scorer import How, Scorer, likelihood_scorer, reward_scorer
 from judges.scores import VIOLATION, Run, ScoreBoard, Value
-from judges.scoring import RulerMoved, Scored, score_items
+from judges.scoring import PacksTooLarge, RulerMoved, Scored, score_items
 from tests.judges.tiny_models import CHAT, chat_tokenizer, conversations, language_model, reward_model
 
 ITEMS = conversations(6, 3, seed=4)
@@ -302,7 +302,9 @@ def test_packs_that_fit_in_no_size_are_told_of(other_board: ScoreBoard, monkeypa
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(Packed, "hidden", never)
-    with pytest.raises(MemoryError, match="packs of 64 tokens do not fit, and there are no smaller ones: CUDA out"):
+    with pytest.raises(
+        PacksTooLarge, match="packs of 64 tokens do not fit into memory, and there are no smaller ones: CUDA"
+    ):
         score(other_board)
 
 
