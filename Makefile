@@ -19,7 +19,7 @@ demo: $(VENV)/.installed
 	$(BIN)/reward-drift demo --output demo-output
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
