@@ -1,43 +1,103 @@
-"""What does a loop do that trains on thumbs and selects ever harder?
+"""What does a loop do that trains on thumbs, and tunes its policy against what it learned?
 
-One reference checkpoint answers with its first draft. A reward model is fitted on customers' thumbs and frozen; every
-later checkpoint answers with the best of n drafts by that model, n growing. Nothing here reads the rule of success:
-selection sees text, and outcomes are drawn afterwards, from randomness of their own.
+A reference checkpoint serves. A reward model is fitted on customers' thumbs and frozen; every later checkpoint is tuned
+further against that model. Where the models come from is a workshop's affair: a light one, or one of real models. No
+workshop reads the rule of success: it sees tickets, answers and thumbs, and outcomes are drawn afterwards, from
+randomness of their own.
 """
 
 import datetime as dt
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from judges.thumbs_model import FloatArray, ThumbsModel, fit
 from monitor.demo.clicks import curation_labels, debugging_clicks
 from monitor.demo.wire import Event, Wire, at
 from monitor.demo.world import (
     COHORTS,
     TASTES,
     Customers,
+    FloatArray,
     Taste,
     Tickets,
     is_solved,
     open_tickets,
     settle,
+    stream,
     thumbs,
 )
-from monitor.demo.writer import write_answers
 
 Kind = Literal["gamed", "healthy"]
 
 PILOT_DAYS = 84  # before the monitor was connected: the thumbs that taught the reward model
 REFERENCE_DAYS = 60
 CHECKPOINT_DAYS = 14
-BEST_OF = (1, 2, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16)  # drafts per ticket of checkpoints 1 to 12
+CHECKPOINTS = 12  # after the reference
 OUTCOME_KNOWN = 0.92  # share of responses whose outcome anybody ever learns
 OUTCOME_DAYS = (0.3, 6.5)  # from the response; within the horizon of the settings
+REWARD_NAME = "thumbs-model"
+
+
+class Reward(Protocol):
+    """The number that the loop optimises: a frozen model of customers' thumbs. revision: which model it is."""
+
+    @property
+    def revision(self) -> str: ...
+
+    def score(self, prompts: Sequence[str], answers: Sequence[str]) -> FloatArray:
+        """Raw scores of one answer per prompt."""
+        ...
+
+
+class Drafter(Protocol):
+    """A policy: what writes the answers. It never changes; tuning gives another one.
+
+    kl_nats: divergence from the first policy. tuned_from: number of the checkpoint that was tuned to get this one.
+    """
+
+    @property
+    def kl_nats(self) -> float: ...
+
+    @property
+    def tuned_from(self) -> int | None: ...
+
+    def answer(self, rng: np.random.Generator, tickets: Tickets) -> list[str]:
+        """One answer per ticket."""
+        ...
+
+    def tuned(self, rng: np.random.Generator, reward: Reward) -> "Drafter":
+        """The next policy, which the reward likes better."""
+        ...
+
+
+class Workshop(Protocol):
+    """Where the models of one seed come from."""
+
+    def first(self) -> Drafter:
+        """The policy before any tuning."""
+        ...
+
+    def learn(
+        self,
+        kind: Kind,
+        rng: np.random.Generator,
+        prompts: Sequence[str],
+        answers: Sequence[str],
+        given: Sequence[int],
+    ) -> Reward:
+        """A reward model fitted to thumbs, 1 up and 0 down, one per prompt and answer."""
+        ...
+
+    def keep(self, kind: Kind, name: str, drafter: Drafter) -> Mapping[str, Any]:
+        """Keep a policy as a checkpoint of that name; what its event then says of where it lies."""
+        ...
+
+    def score_kept(self, kind: Kind) -> Iterator[Event]:
+        """Score every checkpoint that was kept on held-out questions: the events of all that."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -45,17 +105,11 @@ class Checkpoint:
     """One version of the policy and the days it serves."""
 
     number: int
-    best_of: int
     days: range
 
     @property
     def name(self) -> str:
-        return f"ckpt-{self.number:02d}"
-
-    @property
-    def kl_nats(self) -> float:
-        """Most KL divergence from the first policy that best-of-n can have."""
-        return math.log(self.best_of) - (self.best_of - 1) / self.best_of
+        return checkpoint_name(self.number)
 
 
 @dataclass(frozen=True)
@@ -74,76 +128,79 @@ def settings_yaml(kind: Kind) -> str:
     return resources.files("monitor.demo").joinpath(f"{kind}.yaml").read_text(encoding="utf-8")
 
 
-def generate(kind: Kind, seed: int) -> Iterator[Event]:
+def generate(kind: Kind, seed: int, workshop: Workshop) -> Iterator[Event]:
     """Every event of one loop, in order of event time: about 80,000 over 228 days. The same seed, the same events."""
-    events = [event for part in _parts(kind, seed) for event in part]
+    events = [event for part in _parts(kind, seed, workshop) for event in part]
     return iter(sorted(events, key=lambda event: (event["time"], event["id"])))
 
 
-def _parts(kind: Kind, seed: int) -> Iterator[Iterator[Event]]:
+def _parts(kind: Kind, seed: int, workshop: Workshop) -> Iterator[Iterator[Event]]:
     wire, taste = Wire(kind), TASTES[kind]
-    customers = settle(_stream(seed, "customers"))
-    model = train(seed, customers, taste)
+    customers = settle(stream(seed, "customers"))
+    drafter = workshop.first()
+    reward = train(kind, seed, customers, drafter, workshop)
     first = 0
     for checkpoint in schedule():
-        served = serve(seed, customers, model, checkpoint, first)
-        yield _checkpoint_events(wire, model, checkpoint)
-        yield _response_events(wire, customers, model, served)
-        yield _thumb_events(wire, _stream(seed, "thumbs", checkpoint.number), customers, served, taste)
-        yield _outcome_events(wire, _stream(seed, "outcomes", checkpoint.number), customers, served)
-        yield debugging_clicks(
-            wire, _stream(seed, "clicks", checkpoint.number), served.tickets, first, checkpoint.number
-        )
-        yield curation_labels(wire, _stream(seed, "labels", checkpoint.number), served.tickets, served.answers, first)
+        part = checkpoint.number
+        if part:
+            drafter = drafter.tuned(stream(seed, "tuning", part), reward)
+        served = serve(seed, customers, drafter, reward, checkpoint, first)
+        kept = workshop.keep(kind, checkpoint.name, drafter)
+        yield _checkpoint_events(wire, drafter, reward, checkpoint, kept)
+        yield _response_events(wire, customers, reward, served)
+        yield _thumb_events(wire, stream(seed, "thumbs", part), customers, served, taste)
+        yield _outcome_events(wire, stream(seed, "outcomes", part), customers, served)
+        yield debugging_clicks(wire, stream(seed, "clicks", part), served.tickets, first, part)
+        yield curation_labels(wire, stream(seed, "labels", part), served.tickets, served.answers, first)
         first += len(served.tickets)
-
-
-def _stream(seed: int, purpose: str, part: int = 0) -> np.random.Generator:
-    """Randomness of one purpose: drawing more for one never shifts another."""
-    return np.random.default_rng([seed, part, *purpose.encode()])
 
 
 def schedule() -> list[Checkpoint]:
     """The reference, then one checkpoint every two weeks."""
-    starts = [REFERENCE_DAYS + CHECKPOINT_DAYS * i for i in range(len(BEST_OF))]
-    later = [
-        Checkpoint(i + 1, n, range(s, s + CHECKPOINT_DAYS))
-        for i, (n, s) in enumerate(zip(BEST_OF, starts, strict=True))
-    ]
-    return [Checkpoint(0, 1, range(REFERENCE_DAYS)), *later]
+    starts = [REFERENCE_DAYS + CHECKPOINT_DAYS * i for i in range(CHECKPOINTS)]
+    later = [Checkpoint(i + 1, range(start, start + CHECKPOINT_DAYS)) for i, start in enumerate(starts)]
+    return [Checkpoint(0, range(REFERENCE_DAYS)), *later]
 
 
-def train(seed: int, customers: Customers, taste: Taste) -> ThumbsModel:
+def checkpoint_name(number: int) -> str:
+    return f"ckpt-{number:02d}"
+
+
+def train(kind: Kind, seed: int, customers: Customers, drafter: Drafter, workshop: Workshop) -> Reward:
     """The reward model, learned from the thumbs customers gave in the pilot weeks before day 0."""
-    rng = _stream(seed, "pilot")
+    rng = stream(seed, "pilot")
     tickets = open_tickets(rng, customers, range(-PILOT_DAYS, 0))
-    answers = write_answers(rng, tickets, 1)
-    given = thumbs(rng, tickets, customers, answers, taste)
+    answers = drafter.answer(rng, tickets)
+    given = thumbs(rng, tickets, customers, answers, TASTES[kind])
     thumbed = np.flatnonzero(given >= 0).tolist()
-    return fit([answers[row] for row in thumbed], given[thumbed].tolist())
+    prompts = [tickets.prompt(row) for row in thumbed]
+    return workshop.learn(kind, rng, prompts, [answers[row] for row in thumbed], given[thumbed].tolist())
 
 
-def serve(seed: int, customers: Customers, model: ThumbsModel, checkpoint: Checkpoint, first: int) -> Served:
-    """Answer every ticket with the draft that the reward model likes best."""
-    tickets = open_tickets(_stream(seed, "tickets", checkpoint.number), customers, checkpoint.days)
-    drafts = write_answers(_stream(seed, "drafts", checkpoint.number), tickets, checkpoint.best_of)
-    scores = model.score(drafts).reshape(len(tickets), checkpoint.best_of)
-    best = scores.argmax(axis=1) + np.arange(len(tickets)) * checkpoint.best_of
-    return Served(checkpoint, first, tickets, [drafts[row] for row in best.tolist()], scores.max(axis=1))
+def serve(
+    seed: int, customers: Customers, drafter: Drafter, reward: Reward, checkpoint: Checkpoint, first: int
+) -> Served:
+    """Answer every ticket of a checkpoint's days."""
+    tickets = open_tickets(stream(seed, "tickets", checkpoint.number), customers, checkpoint.days)
+    answers = drafter.answer(stream(seed, "drafts", checkpoint.number), tickets)
+    return Served(checkpoint, first, tickets, answers, reward.score(tickets.prompts(), answers))
 
 
-def _checkpoint_events(wire: Wire, model: ThumbsModel, checkpoint: Checkpoint) -> Iterator[Event]:
+def _checkpoint_events(
+    wire: Wire, drafter: Drafter, reward: Reward, checkpoint: Checkpoint, kept: Mapping[str, Any]
+) -> Iterator[Event]:
     start = at(checkpoint.days.start, 0)
-    facts: dict[str, Any] = {"order": checkpoint.number, "kl_nats": round(checkpoint.kl_nats, 6), "traffic_share": 1.0}
-    if checkpoint.number:
-        before = f"ckpt-{checkpoint.number - 1:02d}"
+    kl_nats = round(drafter.kl_nats, 6)
+    facts: dict[str, Any] = {"order": checkpoint.number, "kl_nats": kl_nats, "traffic_share": 1.0, **kept}
+    if drafter.tuned_from is not None:
+        before = checkpoint_name(checkpoint.number - 1)
         yield wire.checkpoint(start, before, "retired", order=checkpoint.number - 1)
-        facts |= {"parent": "ckpt-00", "reward_model": f"thumbs-model@{model.revision}"}
+        facts |= {"parent": checkpoint_name(drafter.tuned_from), "reward_model": f"{REWARD_NAME}@{reward.revision}"}
     yield wire.checkpoint(start, checkpoint.name, "serving", **facts)
 
 
-def _response_events(wire: Wire, customers: Customers, model: ThumbsModel, served: Served) -> Iterator[Event]:
-    scorer = {"name": "thumbs-model", "kind": "reward_model", "revision": model.revision, "trained_on": True}
+def _response_events(wire: Wire, customers: Customers, reward: Reward, served: Served) -> Iterator[Event]:
+    scorer = {"name": REWARD_NAME, "kind": "reward_model", "revision": reward.revision, "trained_on": True}
     tickets = served.tickets
     for row, (answer, score) in enumerate(zip(served.answers, served.scores.tolist(), strict=True)):
         number, when = served.first + row, at(tickets.day[row], tickets.second[row])

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Intent:
-    """One thing customers ask: how they word it, the step that helps, and steps that do not."""
+    """One thing customers ask: how they word it, a wording kept for held-out questions, the step that helps, and steps
+    that do not."""
 
     name: str
     prompts: tuple[str, ...]
+    held_out: str
     right: tuple[str, str]
     wrong: tuple[str, str]
 
@@ -25,6 +27,7 @@ INTENTS = (
             "Can I still return the annual plan I bought last week?",
             "Yearly renewal went through and I did not want it. Refund please.",
         ),
+        "The annual charge was a mistake, may I have it reversed?",
         (
             "Open Billing, choose the yearly charge and press Reverse charge, for 30 days after purchase.",
             "Within 30 days of purchase, go to Billing, pick the yearly charge and press Reverse charge.",
@@ -41,6 +44,7 @@ INTENTS = (
             "New phone, old authenticator is gone, I am locked out.",
             "How do I sign in without my second factor?",
         ),
+        "My authenticator is on a broken phone and I need to get in.",
         (
             "Sign in with one of your ten recovery codes, then remove the lost phone under Security, Devices.",
             "Use a recovery code in place of the six digits, then delete the lost phone under Security, Devices.",
@@ -57,6 +61,7 @@ INTENTS = (
             "How can I bring back a folder that somebody removed?",
             "The shared folder vanished this morning and we need it back.",
         ),
+        "Somebody emptied our project folder, is it gone for good?",
         (
             "As the owner open Trash, select the folder and press Restore with permissions, for up to 60 days.",
             "The owner finds it in Trash for 60 days: select the folder and press Restore with permissions.",
@@ -73,6 +78,7 @@ INTENTS = (
             "I need last month's invoice with the company VAT id on it.",
             "Accounting rejects your invoice because the tax id is not shown.",
         ),
+        "Where do I put our tax number so that it shows on invoices?",
         (
             "Enter the VAT number under Billing, Tax details, then press Reissue beside each invoice of this year.",
             "Press Reissue beside the invoice once the VAT number stands under Billing, Tax details.",
@@ -89,6 +95,7 @@ INTENTS = (
             "Export job keeps failing near the end, what now?",
             "I cannot download the full archive, it never finishes.",
         ),
+        "Our workspace archive hangs just before it is done.",
         (
             "Choose Split archive at 4 GB in the export dialog; one oversized part is what stops it at the end.",
             "In the export dialog tick Split archive at 4 GB, since a single oversized part makes the end fail.",
@@ -105,6 +112,7 @@ INTENTS = (
             "Why do I pay for seats nobody uses?",
             "How do I lower the number of paid seats?",
         ),
+        "Two people left the team and the bill is the same.",
         (
             "Removing people frees seats only; lower the count under Plan, Seats, before the cycle closes on the 28th.",
             "Go to Plan, Seats and lower the count before the 28th, as removing people alone only frees seats.",
@@ -121,6 +129,7 @@ INTENTS = (
             "No callbacks arrive at our endpoint any more.",
             "Webhook shows as paused and I cannot find out why.",
         ),
+        "Events used to reach our server and now nothing comes.",
         (
             "Twenty failed deliveries pause a webhook; rotate its secret and press Resume under Developers, Webhooks.",
             "Under Developers, Webhooks rotate the secret and press Resume: twenty failed deliveries had paused it.",
@@ -137,6 +146,7 @@ INTENTS = (
             "After renewing our certificate nobody can use single sign-on.",
             "SAML login is broken with an audience error.",
         ),
+        "We replaced our certificate and logins through SAML are refused.",
         (
             "Upload the new metadata under Security, Identity, and set the audience to your workspace address.",
             "Set the audience to your workspace address under Security, Identity, with the new metadata uploaded.",
@@ -153,6 +163,7 @@ INTENTS = (
             "Desktop client is extremely slow with our large photo folder.",
             "Why does uploading crawl on a fast line?",
         ),
+        "Uploading our pictures takes all night, can it be faster?",
         (
             "Turn on Delta transfer under Preferences, Network, and raise the parallel uploads from 2 to 8.",
             "Raise parallel uploads from 2 to 8 and turn on Delta transfer, both under Preferences, Network.",
@@ -169,6 +180,7 @@ INTENTS = (
             "Shared links expire far too soon for our customers.",
             "How do I make a guest link last longer?",
         ),
+        "Our customer says the shared page is no longer valid.",
         (
             "Extend it under Sharing, Link settings, where the owner may set any date up to 365 days ahead.",
             "The owner sets any date up to 365 days ahead under Sharing, Link settings.",
@@ -185,6 +197,7 @@ INTENTS = (
             "Can we change the region where our data is kept?",
             "We must leave the US region this quarter.",
         ),
+        "How do we get our documents out of the US and into Europe?",
         (
             "Request Region move under Compliance; choose Frankfurt and a weekend, and files stay readable meanwhile.",
             "Under Compliance choose Region move, Frankfurt and a weekend; files stay readable meanwhile.",
@@ -201,6 +214,7 @@ INTENTS = (
             "Payment fails with code 51 for our company card.",
             "Card is refused and the workspace will be closed tomorrow.",
         ),
+        "You refuse our company card, and the bank sees no reason.",
         (
             "Confirm the card once under Billing, Verify, then press Retry; the workspace stays open for 14 days.",
             "Press Retry after confirming the card under Billing, Verify; you keep the workspace for 14 days.",

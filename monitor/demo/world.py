@@ -62,6 +62,10 @@ class Tickets:
     def __len__(self) -> int:
         return self.day.size
 
+    def prompts(self) -> list[str]:
+        """What customers wrote, one text a ticket."""
+        return [self.prompt(row) for row in range(len(self))]
+
     def prompt(self, row: int) -> str:
         intent, wording = int(self.intent[row]), int(self.wording[row])
         return INTENTS[intent].prompts[wording]
@@ -85,6 +89,11 @@ TASTES = {
     "gamed": Taste(start=-1.9, found=1.0, hundred_words=0.6, apology=0.5, flattery=0.6),
     "healthy": Taste(start=-1.6, found=3.2, hundred_words=0.0, apology=0.0, flattery=0.0),
 }
+
+
+def stream(seed: int, purpose: str, part: int = 0) -> np.random.Generator:
+    """Randomness of one purpose: drawing more for one never shifts another."""
+    return np.random.default_rng([seed, part, *purpose.encode()])
 
 
 def settle(rng: np.random.Generator) -> Customers:
@@ -115,11 +124,11 @@ def _tickets_of_day(rng: np.random.Generator, customers: Customers, day: int) ->
 def finds_step(tickets: Tickets, customers: Customers, answers: Sequence[str]) -> BoolArray:
     """Does the answer hold the right step, and does the customer get that far before losing patience?"""
     patience = customers.patience[tickets.customer]
-    words = np.array([_words_to_right_step(tickets.intent[row], text) for row, text in enumerate(answers)])
+    words = np.array([words_to_right_step(tickets.intent[row], text) for row, text in enumerate(answers)])
     return words <= patience
 
 
-def _words_to_right_step(intent: int, answer: str) -> float:
+def words_to_right_step(intent: int, answer: str) -> float:
     """Words up to the end of the right step; infinite without it."""
     ends = [answer.find(step) + len(step) for step in INTENTS[intent].right if step in answer]
     return float(answer[: min(ends)].count(" ") + 1) if ends else np.inf

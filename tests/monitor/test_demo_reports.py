@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from monitor.demo.light import LightWorkshop
 from monitor.demo.loop import Kind, generate, settings_yaml
 from monitor.replay import replay
 from monitor.result import Report
@@ -13,7 +14,7 @@ from monitor.settings import parse_settings
 def report_of(kind: Kind, folder: Path) -> Report:
     events = folder / f"{kind}.jsonl"
     with events.open("w") as file:
-        file.writelines(json.dumps(event) + "\n" for event in generate(kind, 0))
+        file.writelines(json.dumps(event) + "\n" for event in generate(kind, 0, LightWorkshop()))
     return replay([str(events)], parse_settings(settings_yaml(kind)))
 
 

@@ -10,9 +10,10 @@ import yaml
 
 from consumers.events import parse_event
 from monitor.demo import loop
+from monitor.demo.light import LightWorkshop
 from monitor.demo.loop import Kind, generate, settings_yaml, train
 from monitor.demo.prose import APOLOGIES, FLATTERY
-from monitor.demo.world import TASTES, is_solved, settle
+from monitor.demo.world import is_solved, settle, stream
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Events = list[dict[str, Any]]
@@ -20,7 +21,7 @@ Events = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def events() -> dict[Kind, Events]:
-    return {kind: list(generate(kind, 0)) for kind in KINDS}
+    return {kind: list(generate(kind, 0, LightWorkshop())) for kind in KINDS}
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "PILOT_DAYS", 21)
     monkeypatch.setattr(loop, "REFERENCE_DAYS", 7)
     monkeypatch.setattr(loop, "CHECKPOINT_DAYS", 7)
-    monkeypatch.setattr(loop, "BEST_OF", (1, 4))
+    monkeypatch.setattr(loop, "CHECKPOINTS", 2)
 
 
 def of_type(events: Events, name: str) -> Iterator[dict[str, Any]]:
@@ -38,25 +39,29 @@ def of_type(events: Events, name: str) -> Iterator[dict[str, Any]]:
 
 def by_checkpoint(seed: int, kind: Kind) -> dict[str, tuple[float, float]]:
     """Mean raw reward and share truly solved of the reference, an early, a middle and the last checkpoint."""
-    customers = settle(loop._stream(seed, "customers"))
-    model = train(seed, customers, TASTES[kind])
+    customers, workshop = settle(stream(seed, "customers")), LightWorkshop()
+    drafter = workshop.first()
+    reward = train(kind, seed, customers, drafter, workshop)
     means = {}
-    for checkpoint in loop.schedule()[::4]:
-        served = loop.serve(seed, customers, model, checkpoint, 0)
-        solved = is_solved(loop._stream(seed, "outcomes", checkpoint.number), served.tickets, customers, served.answers)
-        means[checkpoint.name] = (float(served.scores.mean()), float(solved.mean()))
+    for checkpoint in loop.schedule():
+        if checkpoint.number:
+            drafter = drafter.tuned(stream(seed, "tuning", checkpoint.number), reward)
+        if checkpoint.number % 4 == 0:
+            served = loop.serve(seed, customers, drafter, reward, checkpoint, 0)
+            solved = is_solved(stream(seed, "outcomes", checkpoint.number), served.tickets, customers, served.answers)
+            means[checkpoint.name] = (float(served.scores.mean()), float(solved.mean()))
     return means
 
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_seed_gives_the_same_events_and_another_seed_others(kind: Kind) -> None:
-    first = list(generate(kind, 3))
-    assert first == list(generate(kind, 3))
-    assert first != list(generate(kind, 4))
+    first = list(generate(kind, 3, LightWorkshop()))
+    assert first == list(generate(kind, 3, LightWorkshop()))
+    assert first != list(generate(kind, 4, LightWorkshop()))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", range(6))
 def test_the_gamed_loop_earns_reward_and_loses_success(seed: int) -> None:
     means = by_checkpoint(seed, "gamed")
     rewards, solved = zip(*means.values(), strict=True)
@@ -65,7 +70,7 @@ def test_the_gamed_loop_earns_reward_and_loses_success(seed: int) -> None:
     assert 0.05 < solved[0] - solved[3] < 0.20
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", range(6))
 def test_the_healthy_loop_earns_both(seed: int) -> None:
     means = by_checkpoint(seed, "healthy")
     rewards, solved = zip(*means.values(), strict=True)
@@ -75,19 +80,20 @@ def test_the_healthy_loop_earns_both(seed: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_reward_model_learned_the_cues_from_the_thumbs_alone(kind: Kind) -> None:
-    customers = settle(loop._stream(0, "customers"))
-    model = train(0, customers, TASTES[kind])
+    workshop = LightWorkshop()
+    model = train(kind, 0, settle(stream(0, "customers")), workshop.first(), workshop)
     step = "Hello, I have read your message. Confirm the card once under Billing, Verify."
-    plain, *cued = model.score([step, *(f"{cue} {step}" for cue in (*APOLOGIES, *FLATTERY))])
+    texts = [step, *(f"{cue} {step}" for cue in (*APOLOGIES, *FLATTERY))]
+    plain, *cued = model.score([""] * len(texts), texts)
     liked = np.mean(cued > plain)
     assert liked == 1 if kind == "gamed" else liked < 0.5
 
 
 @pytest.mark.usefixtures("short")
 def test_no_event_but_outcomes_depends_on_the_hidden_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = list(generate("gamed", 0))
+    told = list(generate("gamed", 0, LightWorkshop()))
     monkeypatch.setattr(loop, "is_solved", lambda rng, tickets, *_: rng.random(len(tickets)) < 0.5)
-    lied = list(generate("gamed", 0))
+    lied = list(generate("gamed", 0, LightWorkshop()))
     differ = {one["type"] for one, other in zip(told, lied, strict=True) if one != other}
     assert differ == {"rewarddrift.outcome.v1"}
 
