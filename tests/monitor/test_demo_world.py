@@ -2,6 +2,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from consumers.events import parse_event
+from monitor.commands import demo
 from monitor.demo import loop
 from monitor.demo.light import LightWorkshop
 from monitor.demo.loop import Kind, generate, settings_yaml, train
@@ -51,6 +53,14 @@ def by_checkpoint(seed: int, kind: Kind) -> dict[str, tuple[float, float]]:
             solved = is_solved(stream(seed, "outcomes", checkpoint.number), served.tickets, customers, served.answers)
             means[checkpoint.name] = (float(served.scores.mean()), float(solved.mean()))
     return means
+
+
+def test_without_torch_the_demo_runs_light_and_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(demo, "find_spec", lambda _name: None)
+    assert isinstance(demo._workshop(0, tmp_path), LightWorkshop)
+    assert capsys.readouterr().err.count("reward-drift-monitor[models]") == 1
 
 
 @pytest.mark.usefixtures("short")
