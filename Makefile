@@ -50,6 +50,7 @@ bench-full: $(VENV)/.rivals
 	$(BIN)/python -m tests.benchmarks.interval_table
 	$(BIN)/python -m tests.benchmarks.calibrator_table
 	$(BIN)/python -m tests.benchmarks.stream_bench
+	$(BIN)/python -m tests.benchmarks.scoring_bench
 
 soak: $(VENV)/.installed
 	$(BIN)/python -m tests.soak

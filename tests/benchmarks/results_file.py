@@ -14,12 +14,19 @@ MACHINE = (
 )
 
 
-def save(name: str, title: str, target: str, rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) -> None:
+def save(
+    name: str,
+    title: str,
+    target: str,
+    rows: Sequence[Mapping[str, Any]],
+    details: Mapping[str, Any],
+    machine: str = MACHINE,
+) -> None:
     """Write `results/NAME.json` and `results/NAME.md`, and print the table. All rows have the same columns."""
     RESULTS.mkdir(exist_ok=True)
-    found = {"machine": MACHINE, "target": target, **details, "rows": list(rows)}
+    found = {"machine": machine, "target": target, **details, "rows": list(rows)}
     (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
-    lines = [f"# {title}", "", f"Target: {target}.", f"Machine: {MACHINE}.", "", *_table(rows)]
+    lines = [f"# {title}", "", f"Target: {target}.", f"Machine: {machine}.", "", *_table(rows)]
     lines += [""] * bool(details) + [f"- {key.replace('_', ' ')}: {value}" for key, value in details.items()]
     (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
