@@ -27,7 +27,7 @@ class Commands(LazyGroup):
         "validate": Entry("monitor.commands.data:validate", "Check event files without storing anything."),
         "ingest": Entry("monitor.commands.data:ingest", "Read event files into a store."),
         "consume": Entry("monitor.commands.stream:consume", "Read events from Kafka into a store, until stopped."),
-        "import": Entry("monitor.commands.exchange:import_", "Turn a table into events by a column mapping."),
+        "import": Entry("monitor.commands.exchange:import_", "Turn a table, or another project's file, into events."),
         "rejected": Entry("monitor.commands.rejected:app", "Events that were not accepted: list, show, replay."),
         "incidents": Entry("monitor.commands.stream:incidents", "Gaps in what was read, and floods: list, close."),
         "replay": Entry("monitor.commands.watch:replay", "What the monitor would have said of event files."),

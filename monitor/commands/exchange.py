@@ -1,6 +1,8 @@
 """Commands that trade with other formats: tables become events, curated feedback becomes training labels."""
 
+import datetime as dt
 import sys
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +10,24 @@ from typing import Annotated
 import typer
 
 from consumers.export import export_labels, manifest_path
+from consumers.importers.alpaca_eval import ALPACA_EVAL
+from consumers.importers.foreign import Format, Given, import_foreign
+from consumers.importers.mt_bench import MT_BENCH
+from consumers.importers.reward_bench import REWARD_BENCH
 from consumers.importers.table import RowProblem, import_table
-from monitor.commands.common import DEFAULT_STORE, JsonOption, StoreOption, existing_store, say
+from consumers.importers.trl import TRL
+from monitor.commands.common import DEFAULT_STORE, JsonOption, StoreOption, UsageFault, existing_store, say
+
+FORMATS: dict[str, Format] = {form.name: form for form in (ALPACA_EVAL, REWARD_BENCH, MT_BENCH, TRL)}
+
+
+class Origin(StrEnum):
+    """Whose files are read as they are."""
+
+    alpaca_eval = "alpaca_eval"
+    reward_bench = "reward_bench"
+    mt_bench = "mt_bench"
+    trl = "trl"
 
 
 class Shape(StrEnum):
@@ -20,12 +38,38 @@ class Shape(StrEnum):
     preference = "preference"
 
 
+class Kind(StrEnum):
+    """Who a judge is."""
+
+    human = "human"
+    exact = "exact"
+    model = "model"
+    reward_model = "reward_model"
+    teacher = "teacher"
+
+
 def import_(
-    table: Annotated[Path, typer.Argument(help="A CSV, TSV, JSONL (also .gz) or Parquet file.")],
-    mapping: Annotated[Path, typer.Option("--mapping", "-m", help="YAML: which columns make which event.")],
+    file: Annotated[Path, typer.Argument(help="A CSV, TSV, JSONL (also .gz), JSON or Parquet file.")],
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", "-m", help="YAML: which columns of a table make which event.")
+    ] = None,
+    from_: Annotated[
+        Origin | None, typer.Option("--from", help="Whose file it is, where no mapping is needed.")
+    ] = None,
+    judge: Annotated[
+        str | None, typer.Option("--judge", help="With --from: who judged, if not as the file says.")
+    ] = None,
+    kind: Annotated[Kind | None, typer.Option("--kind", help="With --from: who that is; never assumed human.")] = None,
+    time: Annotated[
+        str | None, typer.Option("--time", help="With --from: when, for files without times, as 2026-01-05T00:00:00Z.")
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .jsonl file to write, or -")] = Path("-"),
 ) -> None:
-    """Turn a table into events by a column mapping. Rows that cannot be converted are told, with line and reason."""
+    """Turn a table into events by a --mapping, or another project's file as it is by --from.
+
+    Rows that cannot be converted are told, with line and reason. Importing a file again adds nothing to a store.
+    """
+    convert = _converter(file, mapping, from_, judge, kind, time)
     problems: list[RowProblem] = []
 
     def note(problem: RowProblem) -> None:
@@ -35,7 +79,7 @@ def import_(
     written = 0
     stream = sys.stdout.buffer if str(output) == "-" else output.open("wb")
     try:
-        for event in import_table(table, mapping, note):
+        for event in convert(note):
             stream.write(event + b"\n")
             written += 1
     finally:
@@ -44,6 +88,33 @@ def import_(
     say(f"{written:,} events written, {len(problems):,} rows or events not converted")
     if problems:
         raise typer.Exit(1)
+
+
+def _converter(
+    file: Path, mapping: Path | None, from_: Origin | None, judge: str | None, kind: Kind | None, time: str | None
+) -> Callable[[Callable[[RowProblem], None]], Iterator[bytes]]:
+    """What reads the file, by mapping or by format. Raises UsageFault for neither, both, or a time that is none."""
+    if (mapping is None) == (from_ is None):
+        raise UsageFault(f"give --mapping FILE for a table, or --from {'|'.join(FORMATS)} for another project's file")
+    if from_ is not None:
+        given = Given(judge, kind.value if kind else None, _moment(time))
+        return lambda note: import_foreign(file, FORMATS[from_.value], given, note)
+    if judge or kind or time:
+        raise UsageFault("--judge, --kind and --time go with --from; a mapping says all of that itself")
+    chosen = mapping or Path()
+    return lambda note: import_table(file, chosen, note)
+
+
+def _moment(given: str | None) -> dt.datetime | None:
+    if given is None:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(given)
+    except ValueError:
+        raise UsageFault(f"--time {given}: no time; write it as 2026-01-05T00:00:00Z") from None
+    if moment.tzinfo is None:
+        raise UsageFault(f"--time {given}: no offset; write Z for UTC, as 2026-01-05T00:00:00Z")
+    return moment
 
 
 def export(
