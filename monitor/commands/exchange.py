@@ -3,6 +3,7 @@
 import datetime as dt
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -77,14 +78,10 @@ def import_(
         say(str(problem))
 
     written = 0
-    stream = sys.stdout.buffer if str(output) == "-" else output.open("wb")
-    try:
+    with nullcontext(sys.stdout.buffer) if str(output) == "-" else output.open("wb") as stream:
         for event in convert(note):
             stream.write(event + b"\n")
             written += 1
-    finally:
-        if stream is not sys.stdout.buffer:
-            stream.close()
     say(f"{written:,} events written, {len(problems):,} rows or events not converted")
     if problems:
         raise typer.Exit(1)

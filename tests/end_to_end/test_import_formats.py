@@ -37,8 +37,12 @@ FILES: dict[str, tuple[str, Any, tuple[str, ...]]] = {
         | {"tstamp": 1_767_600_000},
         (),
     ),
-    "trl": ("rows.jsonl", {"prompt": "Hi", "chosen": "Yes", "rejected": "No"}, (*NOON, "--judge", "p", "--kind", "human")),
-}  # fmt: skip
+    "trl": (
+        "rows.jsonl",
+        {"prompt": "Hi", "chosen": "Yes", "rejected": "No"},
+        (*NOON, "--judge", "people", "--kind", "human"),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -48,7 +52,7 @@ def test_a_file_is_imported_unchanged_and_only_once(name: str, tmp_path: Path) -
     source.write_text(json.dumps(rows))
     for run in range(2):
         assert reward_drift("import", source, "--from", name, *options, "-o", events).code == 0
-        told = reward_drift("ingest", events, "--store", store, "--json").json
+        told = reward_drift("ingest", events, "--store", store, "--json").json["events"]
         assert told["rejected"] == 0
         assert (told["accepted"] > 0) == (run == 0)
         assert told["conflict"] == 0
@@ -57,7 +61,7 @@ def test_a_file_is_imported_unchanged_and_only_once(name: str, tmp_path: Path) -
 def test_a_bad_row_is_told_with_its_line_and_the_exit_code_says_so(tmp_path: Path) -> None:
     source = tmp_path / "rows.jsonl"
     source.write_text('{"chosen": "Yes", "rejected": "No"}\n{"chosen": "Yes"}\n')
-    ran = reward_drift("import", source, "--from", "trl", *FILES["trl"][2])
+    ran = reward_drift("import", source, "--from", "trl", *FILES["trl"][2], "-o", tmp_path / "events.jsonl")
     assert ran.code == 1
     assert f"{source}:2: no 'rejected'" in ran.err
 
@@ -77,6 +81,6 @@ def test_a_bad_row_is_told_with_its_line_and_the_exit_code_says_so(tmp_path: Pat
 def test_what_is_missing_is_said_with_what_to_give(tmp_path: Path, options: tuple[str, ...], told: str) -> None:
     source = tmp_path / "rows.jsonl"
     source.write_text('{"chosen": "Yes", "rejected": "No"}\n')
-    ran = reward_drift("import", source, *options)
+    ran = reward_drift("import", source, *options, "-o", tmp_path / "events.jsonl")
     assert ran.code == 2
     assert told in ran.err
