@@ -30,6 +30,11 @@ class Pair:
     def is_held_out(self) -> bool:
         return self.place < HELD_OUT
 
+    @property
+    def words(self) -> int:
+        """Of what a model reads: the request with either answer."""
+        return len(f"{self.request} {self.chosen} {self.request} {self.rejected}".split())
+
 
 @dataclass(frozen=True)
 class Accuracy:
