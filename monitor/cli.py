@@ -41,6 +41,7 @@ class Commands(LazyGroup):
         ),
         "baseline": Entry("monitor.commands.baseline:app", "What the loop is compared with: list, set."),
         "judge": Entry("monitor.commands.judge:judge", "Ask a judge which of two answers is better, in both orders."),
+        "judges": Entry("monitor.commands.judges:judges", "Compare judges with people and with the teacher."),
         "export": Entry("monitor.commands.exchange:export", "Write training labels, from curated feedback only."),
         "route": Entry("monitor.commands.route:route", "Publish feedback to a Kafka topic for each purpose."),
         "checkpoint": Entry("monitor.commands.checkpoint:app", "Models as files: seal a folder, verify a sealed one."),

@@ -1,0 +1,67 @@
+"""What does a browser show of the judges? One self-contained page in the manner of the report."""
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from monitor.judge_card import Cards, JudgeCard
+from monitor.leaderboard import ESTIMATOR
+from monitor.report import wording
+from monitor.report.judges_words import (
+    anchor_sentences,
+    figure_lines,
+    length_sentence,
+    level,
+    slice_words,
+    standing_line,
+)
+
+
+def judges_html(cards: Cards) -> str:
+    """The cards as one HTML document: no script, no request, strangers' names as escaped text, never an attribute."""
+    return (
+        _environment()
+        .get_template("judges.html")
+        .render(
+            cards=cards,
+            headline=_headline(cards),
+            anchors=list(anchor_sentences(cards)),
+            parts=[_parts(card) for card in cards.judges],
+            estimator=ESTIMATOR,
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("monitor", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(figure_lines=figure_lines)
+    environment.filters.update(
+        name=wording.name,
+        count=wording.count,
+        percent=wording.percent,
+        day=wording.day,
+        moment=wording.moment,
+        level=level,
+        standing=standing_line,
+        length_sentence=length_sentence,
+    )
+    return environment
+
+
+def _headline(cards: Cards) -> str:
+    usable = sum(card.calibration.gate == "usable" for card in cards.judges)
+    return f"{usable} of {wording.plural(len(cards.judges), 'judge')} may be used by a gate"
+
+
+def _parts(card: JudgeCard) -> list[tuple[str, list[tuple[str, object]]]]:
+    """Tables of a judge: a caption, and what was found of each part."""
+    tables: list[tuple[str, list[tuple[str, object]]]] = [
+        ("By slice", [(slice_words(key), found) for key, found in card.slices]),
+        ("By week, from Monday", [(wording.day(week), found) for week, found in card.weeks]),
+        ("By revision", [(name or "not named", found) for name, found in card.revisions]),
+    ]
+    return [(caption, rows) for caption, rows in tables if rows]
