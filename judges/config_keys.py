@@ -107,12 +107,26 @@ CONFIG: dict[str, Rule] = {
     "rope_scaling": _ROPES,
     "task_specific_params": table_of(table_of(either(is_number, is_flag, is_text)), 64),
     "num_labels": lambda value: is_count(value) and 0 < value <= MAX_LABELS,
-    **_all(is_flag, "_attn_implementation_autoset"),
-    "_name_or_path": is_text,
+    **_all(is_flag, "_attn_implementation_autoset is_llama_config unsloth_fixed"),
+    **_all(is_text, "_name_or_path unsloth_version"),
+    "unk_token_id": is_count,
+    "rope_interleaved": lambda value: value is False,
+    "transformers.js_config": lambda value: isinstance(value, dict),
 }
 
-UNREAD = {"_name_or_path", "_attn_implementation_autoset", "task_specific_params", "transformers_version"}
-"""Settings that older releases wrote and that are never handed on, whatever they say."""
+UNREAD = {
+    "_attn_implementation_autoset",
+    "_name_or_path",
+    "is_llama_config",
+    "rope_interleaved",
+    "task_specific_params",
+    "transformers.js_config",
+    "transformers_version",
+    "unk_token_id",
+    "unsloth_fixed",
+    "unsloth_version",
+}
+"""Settings that older releases and other tools write and that are never handed on, whatever they say."""
 
 GENERATION: dict[str, Rule] = {
     **_all(

@@ -17,6 +17,7 @@ from consumers.store import EventStore
 from judges.checkpoints import ArtifactRejected, open_checkpoint, seal_checkpoint
 from judges.config_keys import MODEL_TYPES, check_settings
 from judges.lineage import Code, Lineage, Source, read_lineage
+from judges.loading import load_config
 from judges.manifest import NAME
 from judges.rejection import NEXT, record_rejection
 from tests.end_to_end.command import reward_drift
@@ -173,6 +174,19 @@ def test_settings_that_older_releases_wrote_are_read(folder: Path) -> None:
     )
     seal_checkpoint(folder)
     open_checkpoint(folder)
+
+
+def test_settings_that_other_tools_write_are_read_over(folder: Path) -> None:
+    notes = {"unsloth_version": "2026.1", "unsloth_fixed": True, "is_llama_config": True, "rope_interleaved": False}
+    change_json(folder / "config.json", **notes, **{"transformers.js_config": {"dtype": "q4"}, "unk_token_id": 0})
+    seal_checkpoint(folder)
+    assert load_config(open_checkpoint(folder)).to_dict().keys().isdisjoint(notes)
+
+
+def test_rotations_in_another_order_than_is_read_are_refused(folder: Path) -> None:
+    change_json(folder / "config.json", rope_interleaved=True)
+    with pytest.raises(ArtifactRejected, match="rope_interleaved"):
+        seal_checkpoint(folder)
 
 
 def test_a_key_written_wrong_is_told_the_nearest_one(folder: Path) -> None:
