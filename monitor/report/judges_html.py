@@ -64,4 +64,4 @@ def _parts(card: JudgeCard) -> list[tuple[str, list[tuple[str, object]]]]:
         ("By week, from Monday", [(wording.day(week), found) for week, found in card.weeks]),
         ("By revision", [(name or "not named", found) for name, found in card.revisions]),
     ]
-    return [(caption, rows) for caption, rows in tables if rows]
+    return [(caption, rows) for caption, rows in tables if len(rows) > 1]

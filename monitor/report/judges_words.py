@@ -38,8 +38,9 @@ def figure_lines(card: JudgeCard, teacher: str | None) -> Iterator[tuple[str, st
     whole = card.whole
     yield "people", _people(whole)
     failed = [f"{count(number)} {status}" for status, number in card.statuses.items() if status != "ok"]
-    told = f"{percent(whole.coverage)} of {count(whole.pairs)} pairs with a human verdict"
-    yield "coverage", told + f"; of all {count(card.offered)} pairs " + (", ".join(failed) or "none failed")
+    told = f"{percent(whole.coverage)} of {count(whole.pairs)} pairs" if whole.pairs else "no pair"
+    failures = ", ".join(failed) or "none failed"
+    yield "coverage", f"{told} with a human verdict; of all {count(card.offered)} pairs {failures}"
     yield "teacher", _teacher(card, teacher)
     yield "capture", _capture(whole)
     yield "longer answer", _beside(card.longer) if card.longer else _alone(card.longer_chosen)
