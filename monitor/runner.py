@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.check import Check, Finding, Interval, Measurement, Verdict
+from monitor.fixed_sample import FixedSample
 from monitor.snapshot import Snapshot
 from monitor.statistics.intervals import mean_interval
 
@@ -58,7 +59,12 @@ def broken(name: str, fault: Exception) -> Finding:
 
 
 def census(name: str, measurement: Measurement) -> Finding:
-    """The finding of an exact measurement: every member was looked at, so the share is the truth."""
+    """The finding of an exact measurement: every member was looked at, so the share is the truth.
+
+    Of a fixed sample: what its own interval shows.
+    """
+    if isinstance(measurement, FixedSample):
+        return measurement.finding(name)
     n = int(measurement.effects.size)
     if n == 0:
         nothing = f"no data: needs {measurement.needs}"

@@ -194,7 +194,11 @@ def _due(memory: Memory, news: bool, evaluated: bool) -> list[Check]:
     return [
         item
         for item in load_checks().values()
-        if (evaluated or item.name in broken if item.name == ANCHORED else news or broken or item.family == "intake")
+        if (
+            evaluated or item.name in broken
+            if item.name == ANCHORED
+            else news or broken or item.family in ("intake", "rulers")
+        )
     ]
 
 

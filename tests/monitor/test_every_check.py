@@ -23,9 +23,11 @@ from tests.monitor.anchored_events import scored
 from tests.monitor.events import DAY, START, Event, in_memory, loop_events, settings, thumbs
 from tests.monitor.live import dumped, found
 from tests.monitor.peaked_loop import peaked_events
+from tests.monitor.ruler_events import judged_pairs, scored_by_two, users_who_leave
+from tests.monitor.voices import answered
 
 NAMES = tuple(load_checks())
-TIERS = settings(cohorts=["tier"])
+TIERS = settings(cohorts=["tier"], judges={"teacher": "big"})
 WORLD = {"days": 26, "reference_days": 10, "per_day": 40}
 AS_OF = START + 29 * DAY
 
@@ -72,17 +74,48 @@ def gamed() -> list[Event]:
     return [*loop_events(**WORLD), *answers]
 
 
+def pleading() -> list[Event]:
+    """Every other answer after the reference begins with an apology."""
+    events = [{**one, "data": dict(one["data"])} for one in loop_events(**WORLD)]
+    for one in events:
+        if one["type"] == "rewarddrift.response.v1":
+            late = int(one["data"]["response_id"].partition("-")[0]) >= 10
+            one["data"]["response"] = ("I am so sorry. " if late and even(one) else "") + "Press the left button."
+    return events
+
+
+def taught() -> list[Event]:
+    """The later checkpoint answers in the words of its teacher."""
+    heard = [*answered("big", 0.9, day=1), *answered("ckpt-0", 0.2, day=1), *answered("ckpt-1", 0.8, day=12)]
+    return [*loop_events(**WORLD), *heard]
+
+
+def applauded() -> list[Event]:
+    """A judge takes the later checkpoint's answers while its users leave."""
+    leaving = [*users_who_leave("ckpt-0", 0.1, day=2), *users_who_leave("ckpt-1", 0.25, day=12)]
+    return [*loop_events(**WORLD), *leaving, *judged_pairs("ckpt-1", "ckpt-0", 0.75)]
+
+
+def overfitted() -> list[Event]:
+    """The ruler of the training sees a gain that another one does not."""
+    return [*loop_events(**WORLD), *scored_by_two("ckpt-0"), *scored_by_two("ckpt-1", trained=1.0, day=12)]
+
+
 PLANTED: dict[str, Callable[[], EventStore]] = {
     "anchored_decoupling": lambda: in_memory(gamed()),
+    "approval_seeking": lambda: in_memory(pleading()),
     "cohort_regression": lambda: in_memory(loop_events(**WORLD, outcome_change=-45.0, harmed="b")),
     "feedback_response_rate": lambda: in_memory(less_rated()),
     "feedback_purpose_leak": lambda: in_memory([*loop_events(**WORLD), *leaked()]),
     "intake_gap": gapped,
+    "judge_churn_divergence": lambda: in_memory(applauded()),
     "label_noise": lambda: in_memory(doubtful()),
     "over_optimisation": lambda: in_memory(peaked_events()),
     "reward_evasion": lambda: in_memory(less_rated()),
     "reward_outcome_association": lambda: in_memory(loop_events(**WORLD, slope=-0.4)),
     "reward_outcome_decoupling": lambda: in_memory(loop_events(**WORLD, reward=9.0, outcome_change=-30.0)),
+    "rubric_overfitting": lambda: in_memory(overfitted()),
+    "teacher_style_convergence": lambda: in_memory(taught()),
 }
 
 
