@@ -77,4 +77,16 @@ def _create_scores(connection: Connection) -> None:
     metadata.create_all(connection, checkfirst=False)
 
 
-MIGRATIONS = (_create_judgments, _create_scores)
+def _name_texts(connection: Connection) -> None:
+    """Which text came to which content, so that what is known need not be tokenised to be found."""
+    metadata = MetaData()
+    Table(
+        "score_text",
+        metadata,
+        Column("text_key", LargeBinary, primary_key=True),
+        Column("key", LargeBinary, nullable=False),
+    )
+    metadata.create_all(connection, checkfirst=False)
+
+
+MIGRATIONS = (_create_judgments, _create_scores, _name_texts)

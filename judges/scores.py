@@ -31,6 +31,7 @@ _ADD_VALUE = """
     VALUES (:key, :spec_id, :status, :value, :outputs, :detail, :tokens, :prefix, :run_id, :pack, :now)
     ON CONFLICT DO NOTHING
 """
+_ADD_TEXT = "INSERT INTO score_text (text_key, key) VALUES (:text_key, :key) ON CONFLICT DO NOTHING"
 _COMPLETE = """
     UPDATE score_run SET completed_us = :now WHERE run_id = :run_id AND completed_us IS NULL AND NOT EXISTS (
         SELECT 1 FROM score_item LEFT JOIN score_value ON score_value.key = score_item.key
@@ -88,8 +89,17 @@ class ScoreBoard:
         self.engine = engine
         migrate(engine, CHAIN, MIGRATIONS)
 
-    def begin(self, run_id: str, spec: ScoreSpec, subject: str, keys: Mapping[str, bytes], now_us: int) -> Run:
-        """Put a run on record, or find it again. keys: the key of every item asked for, by item id."""
+    def begin(
+        self,
+        run_id: str,
+        spec: ScoreSpec,
+        subject: str,
+        keys: Mapping[str, bytes],
+        texts: Mapping[bytes, bytes],
+        now_us: int,
+    ) -> Run:
+        """Put a run on record, or find it again. keys: the key of every item asked for, by item id. texts: the key that
+        each text's own key leads to, where that is not on record."""
         run = {"run_id": run_id, "spec_id": spec.spec_id, "subject": subject, "items": len(keys), "now": now_us}
         with writing(self.engine) as connection:
             connection.execute(text(_ADD_SPEC), {"spec_id": spec.spec_id, "spec": spec.as_json()})
@@ -97,6 +107,8 @@ class ScoreBoard:
             if keys:
                 rows = [{"run_id": run_id, "item_id": item_id, "key": key} for item_id, key in keys.items()]
                 connection.execute(text(_ADD_ITEM), rows)
+            if texts:
+                connection.execute(text(_ADD_TEXT), [{"text_key": t, "key": key} for t, key in texts.items()])
         return self.run(run_id)
 
     def run(self, run_id: str) -> Run:
@@ -106,6 +118,17 @@ class ScoreBoard:
         if row is None:
             raise KeyError(run_id)
         return Run(**row)
+
+    def keys_of(self, texts: Iterable[bytes]) -> dict[bytes, bytes]:
+        """The keys that these texts' own keys lead to, where they are on record."""
+        query = text("SELECT text_key, key FROM score_text WHERE text_key IN :texts")
+        query = query.bindparams(bindparam("texts", expanding=True))
+        found: dict[bytes, bytes] = {}
+        with reading(self.engine) as connection:
+            for some in in_chunks(texts):
+                rows = connection.execute(query, {"texts": some})
+                found.update((bytes(row.text_key), bytes(row.key)) for row in rows)
+        return found
 
     def values(self, keys: Iterable[bytes]) -> dict[bytes, Value]:
         """What is on record under these keys."""

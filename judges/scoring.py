@@ -8,7 +8,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consumers.mendable import Mendable
 from judges.canaries import encoded_canaries
@@ -115,21 +115,39 @@ def _run(
     tell: Callable[[Progress], None],
     compute: Compute,
 ) -> Scored:
-    encoded = dict(zip(items, ruler.encode(list(items.values())), strict=True))
-    ruler, apart = _verified(ruler, encoded)
+    texts = {name: text_key(ruler.spec.spec_id, item) for name, item in items.items()}
+    led = board.keys_of(texts.values())  # 1. what was asked before, without a token
+    fresh = [item for name, item in items.items() if texts[name] not in led]
+    encoded = dict(zip((item.item_id for item in fresh), ruler.encode(fresh), strict=True))  # 2. encode the rest
+    verified, apart = _verified(ruler, encoded)  # 3. try a few both ways
     if apart is not None:
-        encoded = dict(zip(items, ruler.encode(list(items.values())), strict=True))
-    keys = {name: _key(ruler, items[name], result) for name, result in encoded.items()}
-    run = board.begin(_run_id(ruler, subject, keys), ruler.spec, subject, keys, now_us())
-    _watch_canaries(ruler, board, run, now_us)
+        return replace(_run(verified, items, board, subject, now_us, tell, compute), fell_back=apart)
+    own = {name: _key(ruler, items[name], result) for name, result in encoded.items()}
+    keys = {name: own[name] if name in own else led[texts[name]] for name in items}
+    ways = {texts[name]: key for name, key in own.items()}
+    run = board.begin(_run_id(ruler, subject, keys), ruler.spec, subject, keys, ways, now_us())
+    _watch_canaries(ruler, board, run, now_us)  # 4. has the ruler moved?
     known = board.values(set(keys.values()))
+    encoded |= _encoded_again(ruler, items, keys, known, encoded)
     board.write(run, _unscoreable(encoded, keys, known), now_us())
     todo = {keys[name]: r for name, r in encoded.items() if isinstance(r, Encoded) and keys[name] not in known}
     hits = sum(key in known for key in keys.values())
-    progress = _score_packs(ruler, todo, board, run, now_us, tell, compute, hits)
+    progress = _score_packs(ruler, todo, board, run, now_us, tell, compute, hits)  # 5. score
     if not board.complete(run, now_us()):
         raise RuntimeError(f"run {run.run_id} has items without a record")
-    return Scored(board.run(run.run_id), board.results(run), progress, ruler.spec, apart)
+    return Scored(board.run(run.run_id), board.results(run), progress, ruler.spec)
+
+
+def _encoded_again(
+    ruler: Ruler,
+    items: Mapping[str, Item],
+    keys: Mapping[str, bytes],
+    known: Mapping[bytes, Value],
+    encoded: Mapping[str, Encoded | Unscoreable],
+) -> dict[str, Encoded | Unscoreable]:
+    """Items that a run before this one encoded and was killed before it scored them."""
+    left = [item for name, item in items.items() if name not in encoded and keys[name] not in known]
+    return dict(zip((item.item_id for item in left), ruler.encode(left), strict=True))
 
 
 def _score_packs(

@@ -4,11 +4,10 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from judges.items import Encoded
+from judges.items import Encoded, Item
 
 CODE_VERSION = 1  # raised whenever the same model, items and settings would give another score
 
@@ -64,7 +63,7 @@ def item_key(spec_id: str, encoded: Encoded) -> bytes:
     return content.digest()
 
 
-def text_key(spec_id: str, item: Any) -> bytes:
-    """The same for an item that has no tokens: of its text."""
+def text_key(spec_id: str, item: Item) -> bytes:
+    """The same of an item's text: to find what is known without tokenising it, and for what has no tokens."""
     text = json.dumps([list(message) for message in item.messages], ensure_ascii=False)
     return hashlib.blake2b(bytes.fromhex(spec_id) + text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -41,7 +41,7 @@ def ours_without_checks(scorer: Scorer, items: Sequence[Item]) -> list[float]:
         encoded = [result for result in scorer.encode(items) if isinstance(result, Encoded)]
         keys = [item_key(scorer.spec.spec_id, one) for one in encoded]
         named = {item.item_id: key for item, key in zip(items, keys, strict=True)}
-        run = board.begin("run", scorer.spec, "benchmark", named, 0)
+        run = board.begin("run", scorer.spec, "benchmark", named, {}, 0)
         for number, pack in enumerate(scorer.plan(encoded)):
             outputs = scorer.score(pack, encoded)
             values = [

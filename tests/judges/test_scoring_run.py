@@ -352,9 +352,25 @@ def test_likelihoods_of_options_are_kept_with_all_their_numbers(board: ScoreBoar
 def test_a_hundred_thousand_items_are_begun_looked_up_and_found_again(board: ScoreBoard) -> None:
     many = 100_000 if board.engine.dialect.name == "sqlite" else 20_000  # its inserts are slower; no limit lies between
     keys = {f"item-{n}": n.to_bytes(16, "big") for n in range(many)}
-    run: Run = board.begin("f" * 32, ruler().spec, "checkpoint-7", keys, 1)
+    run: Run = board.begin("f" * 32, ruler().spec, "checkpoint-7", keys, {}, 1)
     assert run.items == many
     board.write(run, [Value(keys["item-5"], "ok", 1.0, (1.0,), "", 9, 0, 0)], 2)
     assert board.values(keys.values()).keys() == {keys["item-5"]}
     assert not board.complete(run, 3)
     assert board.results(run).keys() == {"item-5"}
+
+
+def test_what_was_scored_before_is_found_without_being_tokenised(
+    board: ScoreBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, encode = score(board), Scorer.encode
+    encoded: list[str] = []
+
+    def noting(self: Scorer, items: Sequence[Item]) -> Any:
+        encoded.extend(item.item_id for item in items)
+        return encode(self, items)
+
+    monkeypatch.setattr(Scorer, "encode", noting)
+    assert numbers(score(board)) == numbers(first)
+    assert encoded
+    assert set(encoded) <= {item.item_id for item in CANARIES}
