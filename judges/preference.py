@@ -23,6 +23,7 @@ DAY_US = 86_400_000_000
 CHUNK = 100_000  # rows fetched at a time
 PEOPLE = ("human", "exact")  # kinds whose labels may be anchors
 MODELS = ("model", "reward_model", "teacher")
+BETWEEN = "\0"  # stands in no identifier
 
 JUDGED = """
     SELECT pair_id, judge, kind, annotator, family, revision, shown_order, choice, status, probability_a, time_us
@@ -203,10 +204,10 @@ def _related(verdicts: pd.DataFrame, pairs: pd.DataFrame, students: pd.DataFrame
     """Which sides are the judge's relatives: of its family, or taught by it."""
     sides = pairs.set_index("pair_id")[["a_checkpoint", "a_family", "b_checkpoint", "b_family"]]
     beside = sides.loc[verdicts["pair_id"]].reset_index(drop=True)
-    taught = pd.MultiIndex.from_frame(students[["checkpoint", "teacher"]])
+    taught = list(students["checkpoint"] + BETWEEN + students["teacher"])
     for side in ("a", "b"):
         family, checkpoint = beside[f"{side}_family"], beside[f"{side}_checkpoint"]
         verdicts[f"same_family_{side}"] = ((family == verdicts["family"]) & (family != "")).to_numpy(bool)
-        own = [pd.MultiIndex.from_arrays([checkpoint, verdicts[who]]).isin(taught) for who in ("judge", "family")]
-        verdicts[f"own_student_{side}"] = own[0] | own[1]
+        own = [(checkpoint + BETWEEN + verdicts[who]).isin(taught) for who in ("judge", "family")]
+        verdicts[f"own_student_{side}"] = (own[0] | own[1]).to_numpy(bool)
     return verdicts
