@@ -6,10 +6,10 @@ from monitor.judge_card import Cards, JudgeCard
 from monitor.leaderboard import ESTIMATOR
 from monitor.report import wording
 from monitor.report.judges_words import (
-    anchor_sentences,
     figure_lines,
     length_sentence,
     level,
+    opening_sentences,
     slice_words,
     standing_line,
 )
@@ -23,7 +23,7 @@ def judges_html(cards: Cards) -> str:
         .render(
             cards=cards,
             headline=_headline(cards),
-            anchors=list(anchor_sentences(cards)),
+            anchors=list(opening_sentences(cards)),
             parts=[_parts(card) for card in cards.judges],
             estimator=ESTIMATOR,
         )

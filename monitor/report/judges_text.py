@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from monitor.judge_card import Cards, JudgeCard
 from monitor.judge_figures import Estimate
 from monitor.leaderboard import ESTIMATOR, Standing
-from monitor.report.judges_words import anchor_sentences, figure_lines, length_sentence, standing_line
+from monitor.report.judges_words import figure_lines, length_sentence, opening_sentences, standing_line
 from monitor.report.wording import count, day, name, percent
 
 WIDTH = 120
@@ -20,7 +20,7 @@ def judges_text(cards: Cards) -> str:
 
 def _lines(cards: Cards) -> Iterator[str]:
     yield f"Judges of {name(cards.loop)} as of {day(cards.as_of.date())}"
-    for sentence in anchor_sentences(cards):
+    for sentence in opening_sentences(cards):
         yield from _wrapped(sentence)
     for card in cards.judges:
         yield ""

@@ -80,8 +80,8 @@ def length_sentence(found: SameAtEqualLength) -> str:
     )
 
 
-def anchor_sentences(cards: Cards) -> Iterator[str]:
-    """Who made the human verdicts, and whose labels were refused."""
+def opening_sentences(cards: Cards) -> Iterator[str]:
+    """Who made the human verdicts, whose labels were refused, and what the intervals are."""
     used = [maker for maker in cards.anchors if maker.used]
     refused = [maker for maker in cards.anchors if maker.refused]
     if used:
@@ -92,6 +92,7 @@ def anchor_sentences(cards: Cards) -> Iterator[str]:
         yield "Refused as anchors: " + _makers(refused, [maker.labels for maker in refused]) + "."
     if cards.contradicted:
         yield f"{count(cards.contradicted)} pairs are left out: events disagree about whose answers a and b are."
+    yield "Intervals are 95% and take pairs as independent."
 
 
 def _makers(makers: Sequence[AnchorMaker], labels: Sequence[int]) -> str:
