@@ -42,6 +42,7 @@ class Commands(LazyGroup):
         "baseline": Entry("monitor.commands.baseline:app", "What the loop is compared with: list, set."),
         "judge": Entry("monitor.commands.judge:judge", "Ask a judge which of two answers is better, in both orders."),
         "judges": Entry("monitor.commands.judges:judges", "Compare judges with people and with the teacher."),
+        "label-queue": Entry("monitor.commands.label_queue:label_queue", "What to label next, as a file to fill in."),
         "export": Entry("monitor.commands.exchange:export", "Write training labels, from curated feedback only."),
         "route": Entry("monitor.commands.route:route", "Publish feedback to a Kafka topic for each purpose."),
         "checkpoint": Entry("monitor.commands.checkpoint:app", "Models as files: seal a folder, verify a sealed one."),
