@@ -67,13 +67,11 @@ def told(found: Preferences) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("ab", "ba", "merged"),
-    [("a", "a", 1.0), ("b", "b", -1.0), ("a", "b", 0.0), ("a", "tie", 0.0), ("tie", "tie", 0.0), (None, "a", "error")],
-)
-def test_both_orders_are_one_verdict_and_a_failed_order_is_no_tie(ab: str, ba: str, merged: float | str) -> None:
-    found = joined([said("gpt", ab, order="ab"), said("gpt", ba, order="ba")])
-    assert verdicts(found) == {("p", "gpt", ""): merged}
+def test_both_orders_are_one_verdict_and_a_failed_order_is_no_tie() -> None:
+    both = [("a", "a"), ("b", "b"), ("a", "b"), ("a", "tie"), ("tie", "tie"), (None, "a")]
+    events = [said("gpt", ab, pair=f"{n}", order="ab") for n, (ab, _) in enumerate(both)]
+    events += [said("gpt", ba, pair=f"{n}", order="ba") for n, (_, ba) in enumerate(both)]
+    assert list(verdicts(joined(events)).values()) == [1.0, -1.0, 0.0, 0.0, 0.0, "error"]
 
 
 def test_a_failure_keeps_its_status_and_stays_in_the_table() -> None:
@@ -94,18 +92,18 @@ def test_the_last_word_by_event_time_counts_and_a_new_revision_is_another_ruler(
     assert found.judged_by("gpt")["revision"].tolist() == ["r2", "r1"]
 
 
-@pytest.mark.parametrize(
-    ("votes", "human"),
-    [("aab", 1.0), ("abt", 0.0), ("bb", -1.0), ("ab", 0.0), ("aabb", 0.0), ("aatb", 0.0), ("t", 0.0), ("bbbaa", -1.0)],
-)
 @pytest.mark.parametrize("named", [True, False])
-def test_people_decide_by_majority(votes: str, human: float, named: bool) -> None:
-    choices = [{"a": "a", "b": "b", "t": "tie"}[vote] for vote in votes]
+def test_people_decide_by_majority(named: bool) -> None:
+    votes = {"aab": 1.0, "abt": 0.0, "bb": -1.0, "ab": 0.0, "aabb": 0.0, "aatb": 0.0, "t": 0.0, "bbbaa": -1.0}
     events = [
-        said("human" if named else f"person-{n}", choice, annotator=f"ann-{n}") for n, choice in enumerate(choices)
+        said("human" if named else f"person-{n}", {"t": "tie"}.get(vote, vote), pair=pair, annotator=f"ann-{n}")
+        for pair in votes
+        for n, vote in enumerate(pair)
     ]
-    row = of_pair(joined(events))
-    assert (row["human"], row["human_voters"], row["human_by"]) == (human, len(votes), "named" if named else "majority")
+    found = joined(events)
+    assert dict(zip(found.pairs["pair_id"], found.pairs["human"], strict=True)) == votes
+    assert found.pairs["human_voters"].tolist() == [len(pair) for pair in found.pairs["pair_id"]]
+    assert set(found.pairs["human_by"]) == {"named" if named else "majority"}
 
 
 def test_the_named_human_is_heard_before_the_others_but_only_where_it_judged() -> None:
