@@ -11,7 +11,18 @@ from dataclasses import replace
 from monitor.alerts import OPEN, Crossing, Episode, EpisodeKey, transition
 from monitor.anchored_pairs import answers_of
 from monitor.check import REGISTRY, Finding, Interval, Verdict
-from monitor.comparisons import CHECK, MOST_FAILED, Comparison, crossed, evidence, level, newest, spent
+from monitor.comparisons import (
+    CHECK,
+    MOST_FAILED,
+    RULES,
+    VOICE_CHECK,
+    Comparison,
+    crossed,
+    evidence,
+    level,
+    newest,
+    spent,
+)
 from monitor.examples import examples_of
 from monitor.explain import Case, points
 from monitor.items import date_of, day_of
@@ -21,46 +32,50 @@ from monitor.snapshot import slice_name
 from monitor.statistics.attribution import LEAF_PATIENCE_DAYS, name_label
 from monitor.statistics.paired import visible_drop
 
-RULE = "anchored"
 NULL = "on the same items the outcome rises by at least a tenth of what the reward gained"
 
 
 def follow_comparisons(case: Case, memory: Memory, close: int) -> None:
-    """Carry each set's episode over the comparisons of days not decided yet.
+    """Carry each set's episode, and each teacher's, over the comparisons of days not decided yet.
 
     A decision silences the checkpoints that were compared before it, whatever is told of them later.
     """
-    shares = spent(case.comparisons, close)
+    for comparisons in (case.comparisons, case.voices):
+        _follow(comparisons, case, memory, close)
+
+
+def _follow(comparisons: Sequence[Comparison], case: Case, memory: Memory, close: int) -> None:
+    shares = spent(comparisons, close)
     began: dict[tuple[str, str], int] = {}
-    for one in case.comparisons:
+    for one in comparisons:
         first = began.setdefault(one.pair, one.day)
-        key = key_of(one.anchor_set)
+        key = key_of(one)
         resets = memory.resets_of({key.slice})[key.slice]
         silenced = any(first < reset <= one.day for reset in resets)
         if memory.closed <= one.day < close and not silenced and (severity := crossed(one, shares, case.thresholds)):
-            part = {"anchor_set": one.anchor_set}
-            level_ = (severity, RULE)
-            memory.episodes[key], _ = transition(memory.episodes.get(key), level_, one.day, CHECK, key.slice, part)
+            level_ = (severity, RULES[one.check])
+            before = memory.episodes.get(key)
+            memory.episodes[key], _ = transition(before, level_, one.day, one.check, key.slice, one.part)
 
 
 def supersede_comparisons(case: Case, memory: Memory) -> None:
     """Mark episodes whose checkpoint is no longer shown worse than the reference by what was told of it since."""
     close = day_of(case.snapshot.as_of)
-    last = newest(case.comparisons, close)
+    last = {check: newest(some, close) for check, some in ((CHECK, case.comparisons), (VOICE_CHECK, case.voices))}
     for key, episode in memory.episodes.items():
         if (
-            key.check == CHECK
+            key.check in last
             and episode.state in OPEN
-            and (told := _told_of(case, episode, episode.crossings[-1].day))
+            and (told := comparison_of(case, episode, episode.crossings[-1].day))
         ):
-            now = last[told.pair]
+            now = last[key.check][told.pair]
             if now.effect.low is not None and now.effect.low <= 0:
                 memory.episodes[key] = replace(episode, state="superseded")
 
 
-def key_of(anchor_set: str) -> EpisodeKey:
-    """Under which the episode of a set is known."""
-    return EpisodeKey(slice_name({"anchor_set": anchor_set}), CHECK)
+def key_of(one: Comparison) -> EpisodeKey:
+    """Under which the episode of a set, or of a teacher's voice, is known."""
+    return EpisodeKey(slice_name(one.part), one.check)
 
 
 def comparison_findings(case: Case, memory: Memory) -> list[Finding]:
@@ -77,7 +92,7 @@ def comparison_findings(case: Case, memory: Memory) -> list[Finding]:
         told = "no data: needs evaluation answers of the reference and of another checkpoint to the items of a set"
         return [Finding(CHECK, {}, Verdict.INCONCLUSIVE, Interval(), float(given["tolerance"]), 0, told)]
     newest_of = {one.anchor_set: one.pair for one in last.values()}
-    blamed = {one.pair for episode in _open_episodes(memory) if (one := _told_of(case, episode))}
+    blamed = {one.pair for episode in _open_episodes(memory) if (one := comparison_of(case, episode))}
     found = [(one, _finding(case, one, shares, one.pair in blamed)) for one in last.values()]
     return [f for one, f in found if f.verdict is Verdict.FAIL or one.pair == newest_of[one.anchor_set]]
 
@@ -89,7 +104,7 @@ def explain_comparison(case: Case, episode: Episode, told: Sequence[Alert] = ())
     """
     alerts = []
     for crossing in episode.crossings:
-        one = _told_of(case, episode, crossing.day)
+        one = comparison_of(case, episode, crossing.day)
         if one is not None:
             known = [a.examples for a in told if (a.severity, a.effect) == (crossing.severity, one.effect)]
             examples = known[0] if known else _examples(case, one)
@@ -131,7 +146,7 @@ def _evidence(case: Case, severity: str, one: Comparison) -> Evidence:
     threshold, shares = case.thresholds[severity], spent(case.comparisons, day_of(case.snapshot.as_of))
     harm = case.snapshot.settings.alerts.material_harm
     return Evidence(
-        rule=RULE,
+        rule=RULES[CHECK],
         null=NULL,
         statistic=evidence(one, shares),
         threshold=threshold,
@@ -187,11 +202,12 @@ def _open_episodes(memory: Memory) -> Iterator[Episode]:
     return (one for key, one in memory.episodes.items() if key.check == CHECK and one.state in OPEN)
 
 
-def _told_of(case: Case, episode: Episode, day: int | None = None) -> Comparison | None:
+def comparison_of(case: Case, episode: Episode, day: int | None = None) -> Comparison | None:
     """The comparison with most evidence on the day of a crossing (default: the last one); None if none is on record."""
     on = episode.crossings[-1].day if day is None else day
-    shares = spent(case.comparisons, on + 1)
-    mine = [one for one in case.comparisons if one.day == on and key_of(one.anchor_set).slice == episode.slice_name]
+    comparisons = case.voices if episode.check == VOICE_CHECK else case.comparisons
+    shares = spent(comparisons, on + 1)
+    mine = [one for one in comparisons if one.day == on and key_of(one).slice == episode.slice_name]
     return max(mine, key=lambda one: evidence(one, shares), default=None)
 
 

@@ -134,7 +134,7 @@ def read_anchor_sets(engine: Engine, settings: Settings) -> list[AnchorSet]:
     answers = answers.drop_duplicates("response_id", keep="last")
     if answers.empty:
         return []
-    ranked = _in_order(answers, orders)
+    ranked = in_order(answers, orders)
     scores = _of_the_reward(scores, settings).sort_values(["time_us", "value"], kind="stable")
     outcomes = outcomes.sort_values(["time_us", "value"], kind="stable")
     return [
@@ -163,7 +163,7 @@ def _told(frame: pd.DataFrame, until: int) -> pd.DataFrame:
     return frame[frame["time_us"] < until]
 
 
-def _in_order(answers: pd.DataFrame, orders: list[tuple[Any, ...]]) -> list[str]:
+def in_order(answers: pd.DataFrame, orders: list[tuple[Any, ...]]) -> list[str]:
     """Checkpoints by their `order`, else by the time they were first heard of."""
     positions = {name: position for name, position, _ in sorted(orders, key=lambda o: o[2]) if position is not None}
     began = {str(name): int(time) for name, time in answers.groupby("checkpoint")["time_us"].min().items()}

@@ -1,4 +1,4 @@
-"""What was found on each anchor set, checkpoint by checkpoint, and which comparisons raise an alert?
+"""What was found on each anchor set, or of each voice, checkpoint by checkpoint, and which comparisons raise an alert?
 
 A comparison is one test of one checkpoint on one set, at the close of a day on which something new was told of it. It
 is remembered, so that a day without news reads no old answers, and so that what was spent stays spent.
@@ -12,12 +12,15 @@ import numpy as np
 
 from monitor.alerts import SEVERITIES
 from monitor.anchored_pairs import PairedMeasurement
-from monitor.check import REGISTRY, FloatArray, Interval
+from monitor.check import REGISTRY, FloatArray, Interval, Slice
 from monitor.statistics.attribution import Stream, label_shares
-from monitor.statistics.family import ANCHORED_WEIGHT
+from monitor.statistics.family import ANCHORED_WEIGHT, VOICE_WEIGHT
 from monitor.statistics.paired import mean_error, open_interval, p_no_harm, purse
 
 CHECK = "anchored_decoupling"
+VOICE_CHECK = "teacher_style_convergence"
+WEIGHTS = {CHECK: ANCHORED_WEIGHT, VOICE_CHECK: VOICE_WEIGHT}
+RULES = {CHECK: "anchored", VOICE_CHECK: "voice"}
 MOST_FAILED = 0.1  # share of items; where more of them lack something nothing is tested, and nothing spent
 FULL_DAYS = 28.0  # of budget, the most that a wait for the next checkpoint saves up
 
@@ -30,6 +33,7 @@ class Comparison:
     effect: plus is worse; reward, outcome: new minus reference; each with its 95% interval, failed items at their
     worst for either end. p: of "no harm beyond what nobody would act on". tested: whether that is a test, which spends
     budget. error: of the mean effect. shares: of the evidence, by label. needs: why no reward difference is formed.
+    Of a voice the set is the teacher's name, and no reward or outcome is compared. words: what else was measured.
     """
 
     anchor_set: str
@@ -48,11 +52,18 @@ class Comparison:
     error: float
     needs: str
     shares: Mapping[str, float] = field(default_factory=dict)
+    check: str = CHECK
+    words: str = ""
 
     @property
     def pair(self) -> tuple[str, str]:
         """The set and the checkpoint."""
         return self.anchor_set, self.checkpoint
+
+    @property
+    def part(self) -> Slice:
+        """The slice under which its alerts are known."""
+        return {"teacher" if self.check == VOICE_CHECK else "anchor_set": self.anchor_set}
 
 
 def compare(measured: PairedMeasurement, material_harm: float) -> Comparison:
@@ -103,17 +114,17 @@ def spent(comparisons: Iterable[Comparison], close: int) -> Mapping[int, float]:
 
 def evidence(one: Comparison, shares: Mapping[int, float]) -> float:
     """The p-value as days of mean time to a false alert over the whole family: what thresholds are compared with."""
-    return ANCHORED_WEIGHT * shares[one.day] / max(one.p, 1e-300) if one.tested else 0.0
+    return WEIGHTS[one.check] * shares[one.day] / max(one.p, 1e-300) if one.tested else 0.0
 
 
-def level(threshold: float, share: float) -> float:
-    """Level of one test at a threshold in days, of a test that may spend so many days of budget."""
-    return ANCHORED_WEIGHT * share / threshold
+def level(threshold: float, share: float, check: str = CHECK) -> float:
+    """Level of one test at a threshold in days, of a test that may spend so many days of its check's budget."""
+    return WEIGHTS[check] * share / threshold
 
 
 def crossed(one: Comparison, shares: Mapping[int, float], thresholds: Mapping[str, float]) -> str | None:
     """The severest threshold that a comparison reached, up to the most its check may raise."""
-    most = SEVERITIES.index(REGISTRY[CHECK].severity)
+    most = SEVERITIES.index(REGISTRY[one.check].severity)
     reached = [name for name in SEVERITIES[: most + 1] if evidence(one, shares) >= thresholds[name]]
     return reached[-1] if reached else None
 

@@ -14,6 +14,7 @@ from monitor.baseline import Baseline
 from monitor.book import SeriesKey
 from monitor.check import REGISTRY, Finding, Interval, Verdict, load_checks
 from monitor.comparisons import CHECK as ANCHORED
+from monitor.comparisons import VOICE_CHECK as VOICE
 from monitor.curve import CHECK as CURVE_CHECK
 from monitor.curve_alerts import KEY as CURVE
 from monitor.curve_alerts import curve_finding
@@ -31,11 +32,13 @@ from monitor.settings import Settings
 from monitor.snapshot import Snapshot, slice_name
 from monitor.statistics.detector import smallest_visible
 from monitor.summary import summaries
+from monitor.voice_alerts import voice_findings
 
 DAY = dt.timedelta(days=1)
 FINDING_DAYS = 28
 RETURNING = 0.5  # share of units of users seen before, from which on their days cannot count as independent
 RATE_CHECK = "feedback_response_rate"
+SEEKING_CHECK = "approval_seeking"
 HEADLINE = SeriesKey("reward_outcome_decoupling", "A1", "")  # the series whose sight the state of the loop quotes
 
 
@@ -106,7 +109,8 @@ def _findings(case: Case, memory: Memory) -> list[Finding]:
             first.setdefault((key.check, key.slice), key)
     found = list(memory.fixed) + [_finding(case, memory, key) for key in first.values()]
     found += [] if CURVE_CHECK in broken else [_curve(case, memory)]
-    return found if ANCHORED in broken else found + comparison_findings(case, memory)
+    found += [] if ANCHORED in broken else comparison_findings(case, memory)
+    return found if VOICE in broken else found + voice_findings(case, memory)
 
 
 def _curve(case: Case, memory: Memory) -> Finding:
@@ -147,7 +151,7 @@ def _told(case: Case, memory: Memory, key: SeriesKey, n: int) -> str:
         lately = f" in the last {FINDING_DAYS} days" if memory.book.sums(key)[0] else ""
         needs = memory.book.info[key].needs or "matured units with an outcome after the reference"
         return f"no data{lately}: needs {needs}"
-    if key.check == RATE_CHECK:
+    if key.check in (RATE_CHECK, SEEKING_CHECK):
         return f"the last {FINDING_DAYS} days against the reference; {n:,} {case.snapshot.settings.unit} units"
     if key not in case.weights:
         return f"since it began serving; {n:,} {case.snapshot.settings.unit} units with an outcome"

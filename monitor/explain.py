@@ -57,8 +57,8 @@ class Case:
     """All that is needed to explain the episodes of one evaluation. resets: slice -> days its evidence began anew.
 
     training: what checkpoint events told of KL and steps. first: the first baseline once there is another.
-    comparisons: on anchor sets, by day. earlier: items from a day on (the key), read for one episode and good for the
-    others.
+    comparisons: on anchor sets, by day. voices: of checkpoints' voices, by day. earlier: items from a day on (the key),
+    read for one episode and good for the others.
     """
 
     snapshot: Snapshot
@@ -70,6 +70,7 @@ class Case:
     training: Sequence[Training] = ()
     first: First | None = None
     comparisons: Sequence[Comparison] = ()
+    voices: Sequence[Comparison] = ()
     earlier: dict[int, pd.DataFrame] = field(default_factory=dict)
 
     def curve(self, day: int) -> Reading:

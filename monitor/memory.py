@@ -11,6 +11,7 @@ from monitor.comparisons import Comparison
 from monitor.result import Alert
 from monitor.statistics.reference_error import ReferenceError
 from monitor.versions import Version
+from monitor.voice import Voice
 
 FORMAT = 9  # of a saved Memory; raise it when baseline, book or series mean something else than before
 
@@ -21,7 +22,7 @@ class Kept:
 
     closed: days before this one have been decided. resets: slice -> days at whose start its evidence was set to nothing
     by a recorded decision. told: the open episodes as last explained. versions: every baseline of the loop, the first
-    one in front; empty until somebody decides for another one than the settings'.
+    one in front; empty until somebody decides for another one than the settings'. learned: teachers' voices.
     """
 
     episodes: dict[EpisodeKey, Episode] = field(default_factory=dict)
@@ -29,6 +30,7 @@ class Kept:
     told: list[Alert] = field(default_factory=list)
     closed: int = 0
     versions: list[Version] = field(default_factory=list)
+    learned: dict[str, Voice] = field(default_factory=dict)
 
     @property
     def rebaselined(self) -> list[int]:
@@ -54,7 +56,7 @@ class Memory(Kept):
 
     last_seq: events up to this one are in the book. fixed: findings that are not sums (censuses, broken checks).
     settings: digest of what the settings decide. first: what the guard compares with; None while that is `baseline`.
-    comparisons: on anchor sets, by day; those of days not decided yet included.
+    comparisons: on anchor sets, by day; those of days not decided yet included. voices: the same of voices.
     """
 
     baseline: Baseline
@@ -66,3 +68,4 @@ class Memory(Kept):
     settings: str = ""
     first: First | None = None
     comparisons: list[Comparison] = field(default_factory=list)
+    voices: list[Comparison] = field(default_factory=list)

@@ -1,6 +1,7 @@
 """What do checks see? A read-only, point-in-time view of the store against a frozen baseline."""
 
 import datetime as dt
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,16 +13,20 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
 from consumers.incidents import Incident, read_incidents
+from judges.lexicon import Lexicon
 from monitor.anchored_items import AnchorSet, read_anchor_sets
 from monitor.anchored_pairs import Pairs, pairs_of
 from monitor.audit import chances, evenly_asked, share_asked
 from monitor.baseline import COHORT_UNITS, Baseline, cohort_labels, cohort_values
 from monitor.check import Measurement, Slice
 from monitor.escapes import Kind, answered, asks_everybody
-from monitor.items import Items
+from monitor.items import Items, day_of
+from monitor.seeking import marked_answers, shares_by_cohort
 from monitor.settings import Settings
 from monitor.statistics.pairs import disjoint_pairs
 from monitor.statistics.reference_error import ReferenceError, allowance_by_day, reference_error
+from monitor.voice import Texts, Voice, learn_voice, read_texts, with_sides
+from monitor.voice_pairs import VoiceMeasurement, voices_of
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -183,7 +188,10 @@ def slice_name(part: Slice) -> str:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that checks may know, as of one moment. Never written to."""
+    """All that checks may know, as of one moment. Never written to.
+
+    errors, learned: what is fitted once, of the reference and of a teacher's voice, and used from then on.
+    """
 
     as_of: dt.datetime
     settings: Settings
@@ -192,6 +200,7 @@ class Snapshot:
     engine: Engine
     arms: tuple[str, ...] = ()
     errors: dict[str, ReferenceError] = field(default_factory=dict)
+    learned: dict[str, Voice] = field(default_factory=dict)
 
     def parts(self, of: str | None = None) -> Iterator[Part]:
         """All traffic first, then each cohort value with enough reference units, then each arm of a split traffic.
@@ -299,6 +308,48 @@ class Snapshot:
     def anchor_sets(self) -> list[AnchorSet]:
         """Every answer to a held-out item; none of them is production traffic."""
         return read_anchor_sets(self.engine, self.settings)
+
+    def seeking(self, lexicon: Lexicon) -> Iterator[Part]:
+        """All traffic by kind of phrase: whether an answer has one in the place of its outcome, NaN if its words are
+        gone, and the share that had one in its cohort of the reference."""
+        frame, cohort = self.items.frame, self._columns["cohort"]
+        reference = self._columns["role"] == "reference"
+        since = int(frame["time_us"].min()) if len(frame) else 0
+        for kind, marks in marked_answers(self.engine, frame["response_id"].tolist(), since, lexicon).items():
+            name = f"{kind}.{lexicon.revision}"
+            if name not in self.errors:
+                shares, n = shares_by_cohort(marks[reference], cohort[reference], self.baseline.mean_outcome.size)
+                if n:
+                    cells = {code: (share, 0.0, 0.0) for code, share in enumerate(shares)}
+                    self.errors[name] = ReferenceError(0.0, 0.0, n, cells)
+            known = self.errors[name].cells if name in self.errors else {}
+            expected = np.array([known.get(code, (np.nan,))[0] for code in range(self.baseline.mean_outcome.size)])
+            whole = self._part({"marker": kind}, np.ones(len(frame), bool), self._columns)
+            yield replace(whole, outcome=marks, mean_outcome=expected[cohort])
+
+    def voices(self, controls: tuple[str, ...], tolerance: float) -> Iterator[VoiceMeasurement]:
+        """Each checkpoint's evaluation answers beside the teacher's voice; nothing while that is not learned."""
+        if (voice := self._voice(controls)) is not None:
+            wanted = {name: side for name, side in voice.sides.items() if name in (voice.reference, *controls)}
+            yield from voices_of(replace(voice, sides=wanted), self.evaluation_texts, tolerance)
+
+    def _voice(self, controls: tuple[str, ...]) -> Voice | None:
+        """The teacher's voice as it was learned, else learned from what is in the store; None if it cannot be."""
+        teacher, texts = self.settings.judges.teacher, self.evaluation_texts
+        reference = self.baseline.window.checkpoint or self.settings.reference.checkpoint
+        reference = reference or next((name for name in texts.checkpoints if name != teacher), None)
+        if teacher is None or reference is None:
+            return None
+        name, close = json.dumps([teacher, reference]), day_of(self.as_of)
+        if (voice := self.learned.get(name) or learn_voice(texts, teacher, reference, close)) is None:
+            return None
+        self.learned[name] = with_sides(voice, texts, (reference, *controls), close)
+        return self.learned[name]
+
+    @cached_property
+    def evaluation_texts(self) -> Texts:
+        """Evaluation answers whose words are in the store, of the teacher too."""
+        return read_texts(self.engine)
 
     def open_incidents(self) -> Mapping[str, list[Incident]]:
         """The open incidents of every source that was ever read, by source; they count until a person closes them."""

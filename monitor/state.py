@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -33,6 +33,7 @@ from monitor.result import Alert
 from monitor.state_migrations import CHAIN, MIGRATIONS
 from monitor.statistics.reference_error import ReferenceError
 from monitor.versions import FIRST_NOTE, Version, add_versions, read_versions
+from monitor.voice import Voice
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +46,19 @@ DAYS = "SELECT day, cells FROM series_day WHERE loop = :loop AND day >= :first O
 SAVE_MEMORY = """
     INSERT INTO monitor_memory
         (loop, format, settings, baseline, series, errors, arms, fixed, told, first_day, closed, last_seq,
-         first_baseline, first_errors, comparisons)
+         first_baseline, first_errors, comparisons, voices)
     VALUES
         (:loop, :format, :settings, :baseline, :series, :errors, :arms, :fixed, :told, :first_day, :closed, :last_seq,
-         :first_baseline, :first_errors, :comparisons)
+         :first_baseline, :first_errors, :comparisons, :voices)
     ON CONFLICT (loop) DO UPDATE SET format = :format, settings = :settings, baseline = :baseline, series = :series,
         errors = :errors, arms = :arms, fixed = :fixed, told = :told, first_day = :first_day, closed = :closed,
         last_seq = :last_seq, first_baseline = :first_baseline, first_errors = :first_errors,
-        comparisons = :comparisons
+        comparisons = :comparisons, voices = :voices
+"""
+VOICES = "SELECT name, voice FROM learned_voice WHERE loop = :loop ORDER BY name"
+SAVE_VOICE = """
+    INSERT INTO learned_voice (loop, name, voice) VALUES (:loop, :name, :voice)
+    ON CONFLICT (loop, name) DO UPDATE SET voice = :voice WHERE learned_voice.voice <> :voice
 """
 SAVE_DAY = """
     INSERT INTO series_day (loop, day, cells) VALUES (:loop, :day, :cells)
@@ -90,6 +96,7 @@ class MonitorState:
                 resets=_resets(stored),
                 closed=row["closed"],
                 versions=read_versions(connection, loop),
+                learned=_voices(connection, loop),
             )
             if row["format"] != FORMAT:
                 log.warning(FOREIGN, loop, row["format"], FORMAT)
@@ -109,8 +116,10 @@ class MonitorState:
             resets=told_before.resets,
             closed=told_before.closed,
             versions=told_before.versions,
+            learned=told_before.learned,
             first=_first(row["first_baseline"], row["first_errors"]),
             comparisons=msgspec.json.decode(row["comparisons"], type=list[Comparison]),
+            voices=msgspec.json.decode(row["voices"] or "[]", type=list[Comparison]),
         )
 
     def save(
@@ -125,6 +134,7 @@ class MonitorState:
         with writing(self.engine) as connection:
             _save_memory(connection, loop, memory)
             _save_days(connection, loop, memory.book, since)
+            _save_voices(connection, loop, memory.learned)
             for episode in memory.episodes.values():
                 save_episode(connection, loop, episode, memory.told, now, receivers)
             drop_quotes(connection, since_us=microseconds(now))  # of people who were erased while we looked
@@ -228,8 +238,19 @@ def _save_memory(connection: Connection, loop: str, memory: Memory) -> None:
         "first_baseline": memory.first and memory.first.baseline.to_json(),
         "first_errors": memory.first and plain_text(memory.first.errors),
         "comparisons": plain_text(memory.comparisons),
+        "voices": plain_text(memory.voices),
     }
     connection.execute(text(SAVE_MEMORY), row)
+
+
+def _voices(connection: Connection, loop: str) -> dict[str, Voice]:
+    return {name: Voice.from_plain(json.loads(told)) for name, told in connection.execute(text(VOICES), {"loop": loop})}
+
+
+def _save_voices(connection: Connection, loop: str, learned: Mapping[str, Voice]) -> None:
+    for name, voice in learned.items():
+        row = {"loop": loop, "name": name, "voice": json.dumps(voice.to_plain())}
+        connection.execute(text(SAVE_VOICE), row)
 
 
 def _save_days(connection: Connection, loop: str, book: SeriesBook, since: int | None) -> None:

@@ -110,4 +110,18 @@ def _remember_comparisons(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE monitor_memory ADD COLUMN comparisons VARCHAR"))
 
 
-MIGRATIONS = (_create_tables, _number_the_format, _record_baselines, _remember_comparisons)
+def _remember_voices(connection: Connection) -> None:
+    """What was learned of teachers' voices stays when the words are gone; comparisons with them go with a look."""
+    metadata = MetaData()
+    Table(
+        "learned_voice",
+        metadata,
+        Column("loop", String, primary_key=True),
+        Column("name", String, primary_key=True),
+        Column("voice", String, nullable=False),
+    )
+    metadata.create_all(connection, checkfirst=False)
+    connection.execute(text("ALTER TABLE monitor_memory ADD COLUMN voices VARCHAR"))
+
+
+MIGRATIONS = (_create_tables, _number_the_format, _record_baselines, _remember_comparisons, _remember_voices)

@@ -30,6 +30,7 @@ from monitor.book import SeriesBook
 from monitor.changes import changed_since, latest_seq
 from monitor.check import REGISTRY, Check, Verdict, load_checks
 from monitor.comparisons import CHECK as ANCHORED
+from monitor.comparisons import VOICE_CHECK as VOICE
 from monitor.comparisons import Comparison, compare, remember
 from monitor.conclude import blank_report, conclude
 from monitor.curve import training_of
@@ -49,9 +50,15 @@ from monitor.settings import Settings
 from monitor.snapshot import Snapshot, slice_name
 from monitor.statistics.family import arm_traffic
 from monitor.statistics.reference_error import MIX_DAYS
+from monitor.voice import heard_since
+from monitor.voice_alerts import explain_voice
+from monitor.voice_comparisons import compare_voice, with_more_answers
+from monitor.voice_pairs import VoiceMeasurement
 
 ARM_DAYS = 3  # two checkpoints serve at once when they share at least so many days
 ARM_SHARE = 0.1
+OF_ANSWERS = (ANCHORED, VOICE)  # looked at when evaluation answers have news
+COMPARED = (PairedMeasurement, VoiceMeasurement)  # inferred once, no series of the book
 SERVED = """
     SELECT checkpoint FROM response WHERE environment = 'production'
       AND time_us = (SELECT MIN(time_us) FROM response WHERE environment = 'production')
@@ -75,19 +82,27 @@ class Look:
     since: int | None
 
 
+@dataclass(frozen=True)
+class Compared:
+    """Comparisons of earlier looks under the same settings: on anchor sets, and of voices."""
+
+    anchored: Sequence[Comparison]
+    voices: Sequence[Comparison]
+
+
 def look(
     store: EventStore,
     settings: Settings,
     as_of: dt.datetime,
     replayed: bool = False,
     kept: Kept | None = None,
-    compared: Sequence[Comparison] | None = None,
+    compared: Compared | None = None,
 ) -> Look:
     """Look at everything in the store as of a moment, fitting the baseline anew.
 
     replayed: a finite history, for which the known start is reported too. kept: what an earlier look left, under other
     settings, another baseline or another release; what it told stays told, what was resolved stays resolved, days it
-    decided are not told again. compared: comparisons on anchor sets under the same settings; None to make all anew.
+    decided are not told again. compared: comparisons under the same settings; None to make all anew.
     """
     newest, kept = latest_seq(store.engine), kept or Kept()
     decided = [version.window for version in kept.versions]
@@ -106,8 +121,9 @@ def look(
         told=kept.told,
         closed=kept.closed,
         versions=kept.versions,
+        learned=kept.learned,
     )
-    snapshot = Snapshot(as_of, settings, items, baseline, store.engine, memory.arms, memory.errors)
+    snapshot = Snapshot(as_of, settings, items, baseline, store.engine, memory.arms, memory.errors, memory.learned)
     measure(snapshot, memory, memory.book.first_day, load_checks().values(), compared)
     case = follow(snapshot, memory, replayed)
     memory.told = _told(case, memory)
@@ -123,15 +139,17 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
     newest = latest_seq(store.engine)
     since = changed_since(store.engine, settings, memory.last_seq, memory.closed, day_of(as_of))
     if not _stands(memory) or (since is not None and _moved(store.engine, settings, as_of, memory, since)):
-        return look(store, settings, as_of, kept=memory, compared=memory.comparisons)
-    due = _due(memory, since is not None, evaluated_since(store.engine, memory.last_seq))
+        return look(store, settings, as_of, kept=memory, compared=_compared(memory))
+    evaluated = evaluated_since(store.engine, memory.last_seq) or heard_since(store.engine, memory.closed)
+    due = _due(memory, since is not None, evaluated)
     if any(finding.verdict is Verdict.ERROR for finding in memory.fixed):
         since = memory.book.first_day  # a check broke: its series lack the days since then
     start = memory.closed if since is None else min(since, memory.closed)
     first = day_of(as_of) if since is None else start - MIX_DAYS - LEAST_DAYS
     items = load_items(store.engine, settings, as_of, first, memory.baseline.revision)
-    snapshot = Snapshot(as_of, settings, items, memory.baseline, store.engine, memory.arms, memory.errors)
-    measure(snapshot, memory, max(start, memory.book.first_day), due, memory.comparisons)
+    base, learned = memory.baseline, memory.learned
+    snapshot = Snapshot(as_of, settings, items, base, store.engine, memory.arms, memory.errors, learned)
+    measure(snapshot, memory, max(start, memory.book.first_day), due, _compared(memory))
     memory.told = _of_episodes(memory.told, memory.episodes)
     before = dict(memory.episodes)
     case = follow(snapshot, memory, replayed=False)
@@ -143,6 +161,10 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
         memory.told = _told(case, memory)
     memory.last_seq = newest
     return Look(conclude(store, case, memory, complete=False), memory, start if day_of(as_of) > start else None)
+
+
+def _compared(memory: Memory) -> Compared:
+    return Compared(memory.comparisons, memory.voices)
 
 
 def _stands(memory: Memory) -> bool:
@@ -163,23 +185,27 @@ def measure(
     memory: Memory,
     since: int,
     checks: Iterable[Check],
-    compared: Sequence[Comparison] | None = None,
+    compared: Compared | None = None,
 ) -> None:
     """Steps 3 and 4: run the checks and replace the book's days from `since` on by their sums.
 
     Series of checks that are not run get days on which nothing happened; their findings that are not sums stay.
-    compared: comparisons on anchor sets that go on; None to make all anew.
+    compared: comparisons that go on; None to make all anew.
     """
     checks = list(checks)
     measured = with_guard(run_checks(checks, snapshot), snapshot, memory.first)
     broken = {finding.check for finding in measured.errors}
-    series = [(name, m) for name, m in measured.measurements if not isinstance(m, PairedMeasurement)]
+    series = [(name, m) for name, m in measured.measurements if not isinstance(m, COMPARED)]
     memory.book.write(series, material_harm(snapshot), since, day_of(snapshot.as_of), broken)
     ran = {item.name for item in checks}
     if ANCHORED in ran - broken:
         harm = snapshot.settings.alerts.material_harm
         made = (compare(m, harm) for _, m in measured.measurements if isinstance(m, PairedMeasurement))
-        memory.comparisons = remember(made, compared, memory.closed)
+        memory.comparisons = remember(made, compared.anchored if compared else None, memory.closed)
+    if VOICE in ran - broken:
+        heard = [compare_voice(m) for _, m in measured.measurements if isinstance(m, VoiceMeasurement)]
+        before = compared.voices if compared else None
+        memory.voices = remember(with_more_answers(heard, before), before, memory.closed)
     fresh = measured.errors + [census(name, m) for name, m in measured.measurements if m.exact]
     waiting = load_checks().keys() - ran
     memory.fixed = [finding for finding in memory.fixed if finding.check in waiting] + fresh
@@ -196,7 +222,7 @@ def _due(memory: Memory, news: bool, evaluated: bool) -> list[Check]:
         for item in load_checks().values()
         if (
             evaluated or item.name in broken
-            if item.name == ANCHORED
+            if item.name in OF_ANSWERS
             else news or broken or item.family in ("intake", "rulers")
         )
     ]
@@ -211,7 +237,7 @@ def follow(snapshot: Snapshot, memory: Memory, replayed: bool) -> Case:
     guard = guard_path(book)
     case = Case(
         snapshot, book, {**paths, GUARD: guard} if guard else paths, weights, alerts.days(), resets,
-        training_of(snapshot.engine), memory.first, memory.comparisons,
+        training_of(snapshot.engine), memory.first, memory.comparisons, memory.voices,
     )  # fmt: skip
     close = day_of(snapshot.as_of)
     for path in case.paths.values():
@@ -287,8 +313,9 @@ def _told(case: Case, memory: Memory) -> list[Alert]:
     carried = [key for key in memory.episodes if key.slice in case.paths and _carries(case.paths[key.slice], key)]
     carried += [CURVE] if CURVE in memory.episodes and explained(case, memory.episodes[CURVE]) else []
     fresh = [alert for key in carried for alert in explained(case, memory.episodes[key])]
-    for key in [key for key in memory.episodes if key.check == ANCHORED]:
-        again = explain_comparison(case, memory.episodes[key], _of_episodes(memory.told, [key]))
+    for key in [key for key in memory.episodes if key.check in OF_ANSWERS]:
+        episode, told = memory.episodes[key], _of_episodes(memory.told, [key])
+        again = explain_voice(case, episode) if key.check == VOICE else explain_comparison(case, episode, told)
         carried, fresh = [*carried, *([key] if again else [])], fresh + again
     return fresh + _of_episodes(memory.told, memory.episodes.keys() - set(carried))
 
@@ -299,6 +326,8 @@ def explained(case: Case, episode: Episode) -> list[Alert]:
         return explain_curve(case, episode)
     if episode.check == ANCHORED:
         return explain_comparison(case, episode)
+    if episode.check == VOICE:
+        return explain_voice(case, episode)
     if is_guard(episode):
         case = replace(case, snapshot=against_first(case.snapshot, case.first), earlier={})
     return explain(case, episode)

@@ -11,7 +11,8 @@ SCORE_WEIGHTS = {"A1": 0.35, "A2": 0.15, "A7": 0.10, "A3": 0.05}  # over all tra
 SLICE_WEIGHT = 0.15  # shared by cohorts and arms
 ESCAPE_WEIGHT = 0.05  # shared by the ways to escape being judged (A8)
 CURVE_WEIGHT = 0.01  # of the over-optimisation curve (A5)
-ANCHORED_WEIGHT = 0.04  # of all tests on anchor sets; the rest, .10, is kept for judges and voice
+ANCHORED_WEIGHT = 0.04  # of all tests on anchor sets
+VOICE_WEIGHT = 0.03  # of all tests of a checkpoint's voice; the rest, .07, is kept for judges
 GUARD_SCORES = ("A1", "A2", "A7")  # the association alone warns of nothing, so it is no part of the guard
 GUARD_ALPHA = 0.05  # chance that the guard is ever wrong; beside the budget in days, not part of it
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from monitor.check import Verdict
 from monitor.demo.light import LightWorkshop
 from monitor.demo.loop import Kind, generate, settings_yaml
 from monitor.replay import replay
@@ -26,12 +27,20 @@ def test_the_gamed_loop_is_told_as_gaming(tmp_path: Path) -> None:
     assert {alert.attribution for alert in severe} <= {"gaming", "inflation", "decoupling"}
     assert all(low(alert.reward_change) > 0 for alert in severe)
     assert all(alert.examples and alert.checkpoint for alert in severe)
+    assert rising(report) == {"apology", "flattery"}
 
 
 def test_the_healthy_loop_is_told_without_an_alert(tmp_path: Path) -> None:
     report = report_of("healthy", tmp_path)
     assert list(report.alerts) == []
     assert report.smallest_visible is not None
+    assert rising(report) == set()
+
+
+def rising(report: Report) -> set[str]:
+    """Kinds of phrases that more answers have than in the reference."""
+    told = (one for one in report.findings if one.check == "approval_seeking")
+    return {one.slice["marker"] for one in told if one.verdict is Verdict.FAIL}
 
 
 def low(interval: Any) -> float:
