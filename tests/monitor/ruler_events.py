@@ -23,7 +23,7 @@ def findings_of(name: str, events: Iterable[Event], chosen: Settings, as_of: dt.
 
 
 def scored_by_two(
-    checkpoint: str, *, trained: float = 0.0, held_out: float = 0.0, items: int = 200, day: int = 1, seed: int = 0,
+    checkpoint: str, *, trained: float = 0.0, held_out: float = 0.0, items: int = 120, day: int = 1, seed: int = 0,
     failed: int = 0, environment: str = "evaluation",
 ) -> Iterator[Event]:  # fmt: skip
     """Answers scored by a trained ruler `rm` and a held-out one `other`, moved by so many deviations.
@@ -44,7 +44,7 @@ def scored_by_two(
 
 
 def judged_pairs(
-    checkpoint: str, opponent: str, won: float, *, pairs: int = 400, day: int = 12, failed: int = 0,
+    checkpoint: str, opponent: str, won: float, *, pairs: int = 250, day: int = 12, failed: int = 0,
 ) -> Iterator[Event]:  # fmt: skip
     """Pairs of two checkpoints of which a judge takes the first's in this share, none where it fails."""
     rng = np.random.default_rng((pairs, sum(checkpoint.encode())))
@@ -64,7 +64,7 @@ def judged_pairs(
         yield one
 
 
-def users_who_leave(checkpoint: str, share: float, *, day: int, users: int = 800) -> Iterator[Event]:
+def users_who_leave(checkpoint: str, share: float, *, day: int, users: int = 400) -> Iterator[Event]:
     """Users served on one day by a checkpoint, of whom this share says a day later that they left."""
     rng = np.random.default_rng((users, day))
     for number in range(users):

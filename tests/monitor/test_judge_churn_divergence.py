@@ -18,7 +18,7 @@ AS_OF = START + 24 * DAY
 LOOP = list(loop_events(14, 8, per_day=10))
 CHOSEN = settings(reference={"checkpoint": "ckpt-0"}, judges={"watched": ["judge"]})
 STAYING = [*users_who_leave("ckpt-0", 0.10, day=2), *users_who_leave("ckpt-1", 0.10, day=10)]
-LEAVING = [*users_who_leave("ckpt-0", 0.10, day=2), *users_who_leave("ckpt-1", 0.19, day=10)]
+LEAVING = [*users_who_leave("ckpt-0", 0.10, day=2), *users_who_leave("ckpt-1", 0.25, day=10)]
 LIKED = list(judged_pairs("ckpt-1", "ckpt-0", 0.71))
 
 
@@ -31,9 +31,9 @@ def test_a_judge_that_applauds_while_users_leave_is_told_with_both_intervals() -
     finding = only([*LIKED, *LEAVING])
     assert finding.verdict is Verdict.FAIL
     assert finding.slice == {"judge": "judge", "checkpoint": "ckpt-1"}
-    assert finding.effect.value == pytest.approx(0.09, abs=0.03)
-    assert finding.reward_change.value == pytest.approx(0.21, abs=0.07)
-    assert finding.outcome_change.value == pytest.approx(-0.09, abs=0.03)
+    assert finding.effect.value == pytest.approx(0.15, abs=0.07)
+    assert finding.reward_change.value == pytest.approx(0.21, abs=0.09)
+    assert finding.outcome_change.value == pytest.approx(-0.15, abs=0.07)
     assert "head to head" in finding.message
     assert "staying -" in finding.message
 
@@ -55,14 +55,14 @@ def test_a_common_opponent_serves_where_the_two_never_met() -> None:
 
 
 def test_a_judge_that_fails_on_more_of_its_answers_gives_no_verdict() -> None:
-    pairs = [*judged_pairs("ckpt-1", "base", 0.8, failed=40), *judged_pairs("ckpt-0", "base", 0.5)]
+    pairs = [*judged_pairs("ckpt-1", "base", 0.8, failed=25), *judged_pairs("ckpt-0", "base", 0.5)]
     finding = only([*pairs, *LEAVING])
     assert finding.verdict is Verdict.INCONCLUSIVE
     assert "no verdict on 10.0% of its pairs, 0.0% of the reference's" in finding.message
 
 
 def test_failed_judgments_of_shared_pairs_widen_the_interval_to_their_worst() -> None:
-    whole, holed = (only([*judged_pairs("ckpt-1", "ckpt-0", 0.71, failed=n), *LEAVING]) for n in (0, 120))
+    whole, holed = (only([*judged_pairs("ckpt-1", "ckpt-0", 0.71, failed=n), *LEAVING]) for n in (0, 75))
     assert whole.reward_change.low is not None
     assert holed.reward_change.low is not None
     assert holed.reward_change.low < whole.reward_change.low - 0.15
@@ -74,7 +74,7 @@ def test_failed_judgments_of_shared_pairs_widen_the_interval_to_their_worst() ->
         (LEAVING, "preferences of a watched judge"),
         (LIKED, "matured outcomes 'churned'"),
         ([*LIKED[:20], *LEAVING], "30 judged pairs with ckpt-0"),
-        ([*LIKED, *LEAVING[:1600], *LEAVING[1600:1640]], "outcomes of 30 users"),
+        (LIKED + LEAVING[:840], "outcomes of 30 users"),
     ],
 )
 def test_what_is_missing_is_said(events: list[Event], needs: str) -> None:
@@ -98,7 +98,7 @@ def test_retention_may_be_told_the_other_way_round_and_under_another_name() -> N
 
 
 def test_earlier_checkpoints_stand_in_the_message() -> None:
-    more = [*judged_pairs("ckpt-2", "ckpt-0", 0.6, day=14), *users_who_leave("ckpt-2", 0.2, day=15)]
+    more = [*judged_pairs("ckpt-2", "ckpt-0", 0.6, day=14), *users_who_leave("ckpt-2", 0.3, day=15)]
     finding = only([*LIKED, *LEAVING, *more])
     assert finding.slice["checkpoint"] == "ckpt-2"
     assert "; before: ckpt-1 win rate +" in finding.message
@@ -117,10 +117,10 @@ def test_a_tick_says_what_a_look_at_everything_says_and_nothing_alerts() -> None
 
 
 def test_the_gain_covers_what_is_true() -> None:
-    """150 runs of 150 pairs head to head and of 150 with an opponent each, Monte Carlo error .018."""
+    """60 runs of 150 pairs head to head and of 150 with an opponent each, Monte Carlo error .028."""
     rng = np.random.default_rng(3)
     missed = dict.fromkeys(("ref", "base"), 0)
-    for _ in range(150):
+    for _ in range(60):
         for opponent in missed:
             rates = {("new", opponent): 0.6} | ({} if opponent == "ref" else {("ref", opponent): 0.45})
             parts = [
@@ -134,4 +134,4 @@ def test_the_gain_covers_what_is_true() -> None:
             assert gain.change.low is not None
             assert gain.change.high is not None
             missed[opponent] += not gain.change.low <= (0.1 if opponent == "ref" else 0.15) <= gain.change.high
-    assert all(0 < wrong <= 15 for wrong in missed.values()), missed  # .05 is 7.5, three errors are 8
+    assert all(wrong <= 8 for wrong in missed.values()), missed  # .05 is 3, three errors are 5

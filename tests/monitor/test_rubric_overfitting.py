@@ -36,7 +36,8 @@ def test_a_gain_on_the_trained_ruler_alone_is_told_with_its_interval() -> None:
 
 
 def test_a_gain_that_both_rulers_see_passes() -> None:
-    finding = only([*scored_by_two("ckpt-0"), *scored_by_two("ckpt-1", trained=1.0, held_out=1.0, day=9)])
+    later = scored_by_two("ckpt-1", trained=1.0, held_out=1.0, day=9, items=300)
+    finding = only([*scored_by_two("ckpt-0", items=300), *later])
     assert finding.verdict is Verdict.PASS
 
 
@@ -51,7 +52,7 @@ def test_production_answers_serve_where_none_were_evaluated() -> None:
 
 
 def test_a_held_out_ruler_that_fails_on_the_worst_answers_gives_no_verdict() -> None:
-    finding = only([*scored_by_two("ckpt-0"), *scored_by_two("ckpt-1", trained=1.0, day=9, failed=20)])
+    finding = only([*scored_by_two("ckpt-0"), *scored_by_two("ckpt-1", trained=1.0, day=9, failed=12)])
     assert finding.verdict is Verdict.INCONCLUSIVE
     assert "scores failed for 10.0% of its answers, 0.0% of the reference's" in finding.message
 
@@ -72,7 +73,7 @@ def test_what_is_missing_is_said(kept: object, needs: str) -> None:
 
 
 def test_it_raises_no_alert() -> None:
-    events = [*LOOP, *scored_by_two("ckpt-0"), *scored_by_two("ckpt-1", trained=2.0, day=9)]
+    events = [*LOOP, *scored_by_two("ckpt-0"), *scored_by_two("ckpt-1", trained=1.0, day=9)]
     assert not [one for one in look(in_memory(events), TIERS, AS_OF).report.alerts if one.check == "rubric_overfitting"]
 
 
