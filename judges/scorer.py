@@ -14,7 +14,7 @@ from judges.models import Encoder, Packed, Padded, Runs, is_packable
 from judges.packing import Pack
 from judges.rendering import Renderer
 from judges.spec import ScoreSpec
-from judges.verify import Disagreement, RulerRefused, compare_with_stock
+from judges.verify import Disagreement, RulerRefused, compare_with_stock, disagreement
 
 CPU_SIZE = 2048
 SMALLEST = 64
@@ -55,6 +55,14 @@ class Ruler(Protocol):
         """
         ...
 
+    def disagreement(self, items: Sequence[Encoded], outputs: Sequence[tuple[float, ...]]) -> Disagreement | None:
+        """Whether these numbers are those of scoring one by one; None when they are."""
+        ...
+
+    def unpacked(self, apart: Disagreement) -> "Ruler":
+        """The same model run without packing, under another spec. Raises RulerRefused when it is not packed now."""
+        ...
+
     def smaller(self) -> "Ruler | None":
         """The same model in packs of half the size, under another spec; None when they cannot be smaller."""
         ...
@@ -85,11 +93,14 @@ class Scorer:
 
     def verified(self, encoded: Sequence[Encoded]) -> "tuple[Scorer, Disagreement | None]":
         apart = compare_with_stock(self.model, self.runs, self.head, encoded)
-        if apart is None:
-            return self, None
+        return (self, None) if apart is None else (self.unpacked(apart).verified(encoded)[0], apart)
+
+    def disagreement(self, items: Sequence[Encoded], outputs: Sequence[tuple[float, ...]]) -> Disagreement | None:
+        return disagreement(self.model, self.runs, self.head, items, outputs)
+
+    def unpacked(self, apart: Disagreement) -> "Scorer":
         if isinstance(self.runs, Packed):
-            padded, _ = self._run_by(Padded(self.model, self.spec.size)).verified(encoded)
-            return padded, apart
+            return self._run_by(Padded(self.model, self.spec.size))
         raise RulerRefused(
             f"{self.model.config.model_type}: {apart}, even without packing, so that no score of it can be trusted; "
             "score with a model of another architecture, or with another release of transformers"

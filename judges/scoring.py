@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from consumers.mendable import Mendable
-from judges.canaries import encoded_canaries
 from judges.costs import Cost, cost_of, total_cost
 from judges.items import Encoded, Item, Unscoreable
 from judges.packing import Pack
 from judges.scorer import Ruler
 from judges.scores import Run, ScoreBoard, Value, value_of
 from judges.spec import ScoreSpec, item_key, text_key
+from judges.trial import try_out
 from judges.verify import Disagreement
 
 log = logging.getLogger(__name__)
@@ -119,20 +119,25 @@ def _run(
     led = board.keys_of(texts.values())  # 1. what was asked before, without a token
     fresh = [item for name, item in items.items() if texts[name] not in led]
     encoded = dict(zip((item.item_id for item in fresh), ruler.encode(fresh), strict=True))  # 2. encode the rest
-    verified, apart = _verified(ruler, encoded)  # 3. try a few both ways
-    if apart is not None:
-        return replace(_run(verified, items, board, subject, now_us, tell, compute), fell_back=apart)
+    trial = try_out(ruler, [result for result in encoded.values() if isinstance(result, Encoded)], board)  # 3. try it
+    if trial.apart is not None:
+        log.warning("%s: %s", ruler.spec.runs, trial.apart)
+        plain = ruler.unpacked(trial.apart)
+        return replace(_run(plain, items, board, subject, now_us, tell, compute), fell_back=trial.apart)
     own = {name: _key(ruler, items[name], result) for name, result in encoded.items()}
     keys = {name: own[name] if name in own else led[texts[name]] for name in items}
     ways = {texts[name]: key for name, key in own.items()}
     run = board.begin(_run_id(ruler, subject, keys), ruler.spec, subject, keys, ways, now_us())
-    _watch_canaries(ruler, board, run, now_us)  # 4. has the ruler moved?
+    if trial.moved is not None:
+        board.violated(ruler.spec.spec_id, trial.moved, now_us())
+        raise RulerMoved(ruler.spec.spec_id, trial.moved)
     known = board.values(set(keys.values()))
     encoded |= _encoded_again(ruler, items, keys, known, encoded)
-    board.write(run, _unscoreable(encoded, keys, known), now_us())
-    todo = {keys[name]: r for name, r in encoded.items() if isinstance(r, Encoded) and keys[name] not in known}
+    board.write(run, [*trial.values, *_unscoreable(encoded, keys, known)], now_us())
+    done = known.keys() | {value.key for value in trial.values}
+    todo = {keys[name]: r for name, r in encoded.items() if isinstance(r, Encoded) and keys[name] not in done}
     hits = sum(key in known for key in keys.values())
-    progress = _score_packs(ruler, todo, board, run, now_us, tell, compute, hits)  # 5. score
+    progress = _score_packs(ruler, todo, board, run, now_us, tell, compute, hits)  # 4. score the rest
     if not board.complete(run, now_us()):
         raise RuntimeError(f"run {run.run_id} has items without a record")
     return Scored(board.run(run.run_id), board.results(run), progress, ruler.spec)
@@ -184,33 +189,6 @@ def _by_name(items: Sequence[Item]) -> dict[str, Item]:
         if "\0" in item.item_id or item.item_id.encode(errors="replace").decode() != item.item_id:
             raise ValueError(f"an item's name holds a NUL or half a character: {item.item_id!r}")
     return by_name
-
-
-def _verified(ruler: Ruler, encoded: Mapping[str, Encoded | Unscoreable]) -> tuple[Ruler, Disagreement | None]:
-    good = [result for result in encoded.values() if isinstance(result, Encoded)]
-    ruler, apart = ruler.verified([*good, *encoded_canaries(ruler)])
-    if apart is not None:
-        log.warning("%s: %s", ruler.spec.runs, apart)
-    return ruler, apart
-
-
-def _watch_canaries(ruler: Ruler, board: ScoreBoard, run: Run, now_us: Clock) -> None:
-    """Score the canaries and compare every bit with the first time."""
-    canaries = encoded_canaries(ruler)
-    keys = [item_key(ruler.spec.spec_id, canary) for canary in canaries]
-    before = board.values(keys)
-    values = [
-        value_of(keys[at], numbers, len(canaries[at].tokens), canaries[at].split, -1)
-        for pack in ruler.plan(canaries)
-        for at, numbers in zip(pack.members, ruler.score(pack, canaries), strict=True)
-    ]
-    moved = [value for value in values if value.key in before and before[value.key].outputs != value.outputs]
-    if moved:
-        was = before[moved[0].key].outputs
-        detail = f"{len(moved)} of {len(values)} canaries moved, the first from {was} to {moved[0].outputs}"
-        board.violated(ruler.spec.spec_id, detail, now_us())
-        raise RulerMoved(ruler.spec.spec_id, detail)
-    board.write(run, values, now_us())
 
 
 def _unscoreable(

@@ -40,20 +40,28 @@ class RulerRefused(Mendable):
 
 
 def compare_with_stock(model: Any, runs: Runs, head: Head, encoded: Sequence[Encoded]) -> Disagreement | None:
-    """Score a few items both ways; None when every number agrees, or is none both ways.
+    """Score a few items both ways; None when every number agrees, or is none both ways."""
+    some = probe(encoded)
+    ours: list[tuple[float, ...]] = [()] * len(some)
+    for pack in runs.plan(some):
+        members = [some[member] for member in pack.members]
+        for member, numbers in zip(pack.members, head.read(runs.hidden(pack, some), members), strict=True):
+            ours[member] = numbers
+    return disagreement(model, runs, head, some, ours)
+
+
+def disagreement(
+    model: Any, runs: Runs, head: Head, items: Sequence[Encoded], ours: Sequence[tuple[float, ...]]
+) -> Disagreement | None:
+    """Whether our numbers of these items are those of the model alone; None when they are.
 
     In 32 bits scores may differ by 1e-4, and a ten thousandth of their size; in 16 bits by a twentieth of their spread
     when packed and a quarter when padded: the product of another number of rows is rounded otherwise.
     """
-    some = probe(encoded)
-    shape = len(some), len(head.names)
-    alone = np.array([stock_scores(model, head, item) for item in some]).reshape(shape)
-    ours = np.empty(shape)
-    for pack in runs.plan(some):
-        members = [some[member] for member in pack.members]
-        ours[list(pack.members)] = head.read(runs.hidden(pack, some), members)
+    shape = len(items), len(head.names)
+    alone = np.array([stock_scores(model, head, item) for item in items]).reshape(shape)
     half = None if model.dtype == torch.float32 else HALF_PRECISION[runs.name]
-    return next(_disagreements(ours, alone, head.names, half), None)
+    return next(_disagreements(np.array(ours).reshape(shape), alone, head.names, half), None)
 
 
 def _disagreements(ours: Numbers, alone: Numbers, names: Sequence[str], half: float | None) -> Iterator[Disagreement]:
