@@ -29,6 +29,7 @@ PATIENCE_US = 14 * 86_400_000_000  # without a new answer for so long, the refer
 COHORT_UNITS = 30  # a cohort with fewer labelled reference items uses the pooled curve and gets no series of its own
 MOST_SLICES = 200
 SHRINKAGE = 20.0
+NEVER_US = 2**62  # a moment that no event has
 
 
 class ReferenceMissing(Exception):  # noqa: N818
@@ -219,6 +220,17 @@ def fit_baseline(frame: pd.DataFrame, window: Window, settings: Settings, revisi
     }
     frozen = Baseline(**{**draft.__dict__, **fitted})
     return Baseline(**{**frozen.__dict__, "version": _version(frozen, settings)})
+
+
+def no_baseline(settings: Settings) -> Baseline:
+    """What stands for the baseline of a loop whose production has no reference yet: no unit, no item monitored."""
+    window = Window(settings.reference.checkpoint, NEVER_US, NEVER_US, chosen_by_default=False, ended=False)
+    unknown = np.array([np.nan])
+    return Baseline(
+        window=window, version="none", units=0, labelled=0, revision=None, as_is=True, ranks=np.zeros(0), cohorts={},
+        traffic={}, small={}, expects=None, returns=None, mean_outcome=unknown, mean_reward=unknown, answering={},
+        asked=1.0, returning=0.0, split=0.5, gain=0.0, reverse=0.0, overdispersion=1.0,
+    )  # fmt: skip
 
 
 def cohort_labels(frame: pd.DataFrame, keys: tuple[str, ...]) -> "pd.Series[Any]":

@@ -36,6 +36,8 @@ class SeriesInfo:
     baseline_error: float
     baseline_units: int
     needs: str
+    note: str = ""
+    level: float | None = None
 
 
 @dataclass
@@ -114,6 +116,8 @@ class SeriesBook:
             baseline_error=measured.baseline_error,
             baseline_units=measured.baseline_units,
             needs=measured.needs,
+            note=measured.note,
+            level=measured.baseline_level,
         )
 
     def _stretch(self, until: int) -> None:

@@ -48,8 +48,9 @@ class Measurement:
     baseline_error: standard error of the frozen baseline the effects are measured against.
     baseline_allowance: shape (units,), what to concede to the baseline on each unit's day, fixed before that day.
     baseline_units: how many reference units stand behind that baseline.
+    baseline_level: what the reference led to expect, on average; None where that is of no use to a reader.
     exact: a census (every member was looked at): no interval, and no effects means INCONCLUSIVE.
-    needs: what is missing when there are no effects, for the reader.
+    needs: what is missing when there are no effects, for the reader. note: what else a reader must know of it.
     """
 
     slice: Slice
@@ -62,6 +63,8 @@ class Measurement:
     baseline_units: int = 0
     exact: bool = False
     needs: str = ""
+    note: str = ""
+    baseline_level: float | None = None
 
 
 @dataclass(frozen=True)

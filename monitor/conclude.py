@@ -23,6 +23,8 @@ from monitor.explain import Case
 from monitor.guard import NAME as GUARD
 from monitor.intake import CHECK, alert_of, gap_notes
 from monitor.items import EPOCH, date_of, day_of
+from monitor.judge_alerts import judge_finding
+from monitor.judge_records import CHECKS as JUDGE_CHECKS
 from monitor.memory import Memory
 from monitor.noise_words import CHECK as NOISE_CHECK
 from monitor.noise_words import noise_finding
@@ -42,8 +44,11 @@ SEEKING_CHECK = "approval_seeking"
 HEADLINE = SeriesKey("reward_outcome_decoupling", "A1", "")  # the series whose sight the state of the loop quotes
 
 
-def conclude(store: EventStore, case: Case, memory: Memory, complete: bool) -> Report:
-    """The report of one look. complete: the snapshot holds every item, so that checkpoints can be summed up."""
+def conclude(store: EventStore, case: Case, memory: Memory, complete: bool, missing: str = "") -> Report:
+    """The report of one look. complete: the snapshot holds every item, so that checkpoints can be summed up.
+
+    missing: why production has no reference, so that only what is beside it was looked at.
+    """
     snapshot, settings, counts = case.snapshot, case.snapshot.settings, store.counts()
     incidents = store.incidents()
     return Report(
@@ -53,14 +58,14 @@ def conclude(store: EventStore, case: Case, memory: Memory, complete: bool) -> R
         outcome=settings.outcome.metric,
         unit=settings.unit,
         thresholds=case.thresholds,
-        reference=_reference(memory.baseline),
+        reference=None if missing else _reference(memory.baseline),
         events=_event_counts(counts),
         feedback=_feedback(counts),
         alerts=_alerts([*memory.told, *(alert_of(incident, settings.loop) for incident in incidents)]),
-        findings=_doubted(_findings(case, memory), incidents),
-        checkpoints=summaries(snapshot) if complete else [],
+        findings=_doubted(_findings(case, memory, missing), incidents),
+        checkpoints=summaries(snapshot) if complete and not missing else [],
         paths=_shown_paths(memory, case.paths),
-        notes=gap_notes(incidents) + _notes(snapshot, memory),
+        notes=gap_notes(incidents) + _notes(snapshot, memory) + [missing] * bool(missing),
         smallest_visible=_visible_drop(case, memory, HEADLINE) if HEADLINE in case.weights else None,
     )
 
@@ -98,7 +103,7 @@ def _moment(microseconds: int) -> dt.datetime:
     return EPOCH + dt.timedelta(microseconds=microseconds)
 
 
-def _findings(case: Case, memory: Memory) -> list[Finding]:
+def _findings(case: Case, memory: Memory, missing: str) -> list[Finding]:
     """Censuses and broken checks as they are; else one finding a check and slice, from the sums of its first series."""
     newest = _newest(case, memory)
     broken = {finding.check for finding in memory.fixed if finding.verdict is Verdict.ERROR}
@@ -108,9 +113,11 @@ def _findings(case: Case, memory: Memory) -> list[Finding]:
         if not past and key.check not in broken | {CURVE_CHECK} and key.slice != GUARD:
             first.setdefault((key.check, key.slice), key)
     found = list(memory.fixed) + [_finding(case, memory, key) for key in first.values()]
-    found += [] if CURVE_CHECK in broken else [_curve(case, memory)]
+    found += [] if CURVE_CHECK in broken or missing else [_curve(case, memory)]
     found += [] if ANCHORED in broken else comparison_findings(case, memory)
-    return found if VOICE in broken else found + voice_findings(case, memory)
+    found += [] if VOICE in broken else voice_findings(case, memory)
+    asked = {finding.check for finding in found}
+    return found + [one for one in _blank_findings(missing) if missing and one.check not in asked]
 
 
 def _curve(case: Case, memory: Memory) -> Finding:
@@ -130,6 +137,8 @@ def _finding(case: Case, memory: Memory, key: SeriesKey) -> Finding:
     info, sequential = memory.book.info[key], key in case.weights
     since = None if "checkpoint" in info.slice and not sequential else day_of(case.snapshot.as_of) - FINDING_DAYS
     n, total, squares = memory.book.sums(key, since)
+    if key.check in JUDGE_CHECKS:
+        return judge_finding(case, key, _open_episode(memory, key))
     if key.check == NOISE_CHECK:
         return noise_finding(info, n, round(total), FINDING_DAYS)
     verdict, effect = judged(n, total, squares, info.tolerance)
@@ -241,14 +250,17 @@ def _notes(snapshot: Snapshot, memory: Memory) -> list[str]:
 def blank_report(store: EventStore, settings: Settings, as_of: dt.datetime, missing: str) -> Report:
     """The report while there is nothing to compare with: every check is INCONCLUSIVE, nothing is green."""
     counts, incidents = store.counts(), store.incidents()
-    findings = [
-        Finding(name, {}, Verdict.INCONCLUSIVE, Interval(), 0.0, 0, f"no data: {missing}")
-        for name, item in load_checks().items()
-        if item.on & PRODUCTION_USES
-    ]
     return Report(
         loop=settings.loop, as_of=as_of, reward=settings.reward.label, outcome=settings.outcome.metric,
         unit=settings.unit, thresholds=settings.alerts.days(), reference=None, events=_event_counts(counts),
         feedback=_feedback(counts), alerts=_alerts(alert_of(incident, settings.loop) for incident in incidents),
-        findings=findings, checkpoints=[], paths=[], notes=[*gap_notes(incidents), missing],
+        findings=_blank_findings(missing), checkpoints=[], paths=[], notes=[*gap_notes(incidents), missing],
     )  # fmt: skip
+
+
+def _blank_findings(missing: str) -> list[Finding]:
+    return [
+        Finding(name, {}, Verdict.INCONCLUSIVE, Interval(), 0.0, 0, f"no data: {missing}")
+        for name, item in load_checks().items()
+        if item.on & PRODUCTION_USES
+    ]

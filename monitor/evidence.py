@@ -10,6 +10,7 @@ from monitor.alerts import GUARD, Crossing
 from monitor.book import SeriesBook, SeriesKey
 from monitor.curve import CHECK as CURVE_CHECK
 from monitor.escapes import KINDS
+from monitor.judge_records import CHECKS as JUDGE_CHECKS
 from monitor.settings import Restart
 from monitor.statistics.detector import (
     BETS,
@@ -20,7 +21,7 @@ from monitor.statistics.detector import (
     known_start,
     mixture,
 )
-from monitor.statistics.family import GUARD_ALPHA, escape_weight, series_weight, slice_weights
+from monitor.statistics.family import GUARD_ALPHA, escape_weight, judge_weight, series_weight, slice_weights
 from monitor.statistics.intervals import ENOUGH_UNITS
 from monitor.statistics.reference_error import QUANTILE
 
@@ -87,12 +88,15 @@ def family_weights(
     """
     cohorts = {f"{key}={value}": share for key, values in traffic.items() for value, share in values.items()}
     masses = slice_weights({**cohorts, **arms}, risk or {})
+    judges = {book.info[key].slice["judge"] for key in book.keys if key.check in JUDGE_CHECKS}
     weights = {}
     for key in book.keys:
         mass = None if key.slice == "" else masses.get(key.slice, 0.0)
         weight = series_weight(key.series, mass) if key.check.startswith("reward_outcome") else 0.0
         if key.series == ESCAPE:
             weight = escape_weight(len(KINDS))
+        if key.check in JUDGE_CHECKS:
+            weight = judge_weight(key.series, len(judges))
         if weight > 0:
             weights[key] = weight
     return weights

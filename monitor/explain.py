@@ -177,7 +177,7 @@ def _evidence(
         null=NULLS[leader.series],
         statistic=float(np.exp(min(logs, 700.0))),
         threshold=threshold,
-        promise=_promise(crossing, threshold),
+        promise=promise_of(crossing, threshold),
         material_harm=material_harm(case.snapshot),
         baseline_error=(info.allowance - material_harm(case.snapshot)) / QUANTILE,
         baseline_version=case.snapshot.baseline.version,
@@ -205,7 +205,8 @@ def material_harm(snapshot: Snapshot) -> float:
     return max(asked, 0.01) if snapshot.baseline.overdispersion > 1 else asked
 
 
-def _promise(crossing: Crossing, threshold: float) -> str:
+def promise_of(crossing: Crossing, threshold: float) -> str:
+    """How often at most an alert of this rule and threshold is false."""
     if crossing.rule == "known start":
         return f"in a file without any change this fires with probability at most {1 / threshold:.3g}"
     if crossing.rule == GUARD:

@@ -57,7 +57,7 @@ def recall(store: EventStore, settings: Settings) -> History:
     """
     as_of = after_last_event(store)
     seen = look(store, settings, as_of)
-    if seen.memory is None:
+    if seen.memory is None or not seen.memory.baseline.units:
         raise NothingToLookBackOn(seen.report.notes[-1])
     found = seen.memory
     items = load_items(store.engine, settings, as_of, revision=found.baseline.revision)

@@ -13,7 +13,7 @@ from monitor.settings import Settings
 from monitor.state import MonitorState
 from monitor.tick import look, tick
 
-DECIDING = {"loop", "reward", "outcome", "reference", "cohorts", "unit", "checks", "alerts"}
+DECIDING = {"loop", "reward", "outcome", "reference", "cohorts", "unit", "checks", "alerts", "judges"}
 
 
 def tick_store(

@@ -21,6 +21,7 @@ from monitor.baseline import COHORT_UNITS, Baseline, cohort_labels, cohort_value
 from monitor.check import Measurement, Slice
 from monitor.escapes import Kind, answered, asks_everybody
 from monitor.items import Items, day_of
+from monitor.judge_records import JudgeRecords, read_records
 from monitor.seeking import marked_answers, shares_by_cohort
 from monitor.settings import Settings
 from monitor.statistics.pairs import disjoint_pairs
@@ -350,6 +351,11 @@ class Snapshot:
     def evaluation_texts(self) -> Texts:
         """Evaluation answers whose words are in the store, of the teacher too."""
         return read_texts(self.engine)
+
+    @cached_property
+    def judge_records(self) -> JudgeRecords:
+        """What every watched judge said, up to the last midnight."""
+        return read_records(self.engine, self.settings, self.baseline.window, day_of(self.as_of))
 
     def open_incidents(self) -> Mapping[str, list[Incident]]:
         """The open incidents of every source that was ever read, by source; they count until a person closes them."""

@@ -25,7 +25,7 @@ from monitor.anchored_alerts import explain_comparison, follow_comparisons, supe
 from monitor.anchored_items import evaluated_since
 from monitor.anchored_pairs import PairedMeasurement
 from monitor.audit import LEAST_DAYS
-from monitor.baseline import ReferenceMissing, Window
+from monitor.baseline import Baseline, ReferenceMissing, Window, no_baseline
 from monitor.book import SeriesBook
 from monitor.changes import changed_since, latest_seq
 from monitor.check import REGISTRY, Check, Verdict, load_checks
@@ -42,6 +42,9 @@ from monitor.guard import NAME as GUARD
 from monitor.guard import THRESHOLDS as GUARD_THRESHOLDS
 from monitor.guard import against_first, guard_path, spoken_for, with_guard
 from monitor.items import DAY_US, Items, day_of, load_items
+from monitor.judge_alerts import explain_judge
+from monitor.judge_records import CHECKS as JUDGE_CHECKS
+from monitor.judge_records import judged_since
 from monitor.memory import First, Kept, Memory
 from monitor.reference import freeze
 from monitor.result import Alert, Report
@@ -58,6 +61,7 @@ from monitor.voice_pairs import VoiceMeasurement
 ARM_DAYS = 3  # two checkpoints serve at once when they share at least so many days
 ARM_SHARE = 0.1
 OF_ANSWERS = (ANCHORED, VOICE)  # looked at when evaluation answers have news
+BESIDE = (*OF_ANSWERS, "judges", "intake")  # families and checks that need no reference in production
 COMPARED = (PairedMeasurement, VoiceMeasurement)  # inferred once, no series of the book
 SERVED = """
     SELECT checkpoint FROM response WHERE environment = 'production'
@@ -105,16 +109,20 @@ def look(
     decided are not told again. compared: comparisons under the same settings; None to make all anew.
     """
     newest, kept = latest_seq(store.engine), kept or Kept()
-    decided = [version.window for version in kept.versions]
+    decided, missing = [version.window for version in kept.versions], ""
     try:
         items, baseline = freeze(store.engine, settings, as_of, decided[-1] if decided else None)
         seen, oldest = freeze(store.engine, settings, as_of, decided[0], items) if decided else (items, baseline)
-    except ReferenceMissing as missing:
-        return Look(blank_report(store, settings, as_of, str(missing)), None, None)
+    except ReferenceMissing as fault:
+        items, baseline, missing = load_items(store.engine, settings, as_of), no_baseline(settings), str(fault)
+        seen, oldest = items, baseline
+    arms = () if missing else _arms(store.engine, baseline.window, settings, as_of)
+    snapshot = Snapshot(as_of, settings, items, baseline, store.engine, arms, {}, kept.learned)
     memory = Memory(
         baseline,
-        SeriesBook(_first_day(seen, oldest.window, as_of)),
-        arms=_arms(store.engine, baseline.window, settings, as_of),
+        SeriesBook(_first_day(seen, oldest.window, snapshot)),
+        errors=snapshot.errors,
+        arms=arms,
         first=First(oldest) if decided else None,
         episodes=dict(kept.episodes),
         resets=kept.resets,
@@ -123,12 +131,13 @@ def look(
         versions=kept.versions,
         learned=kept.learned,
     )
-    snapshot = Snapshot(as_of, settings, items, baseline, store.engine, memory.arms, memory.errors, memory.learned)
-    measure(snapshot, memory, memory.book.first_day, load_checks().values(), compared)
+    measure(snapshot, memory, memory.book.first_day, _answerable(baseline), compared)
+    if missing and not (memory.comparisons or memory.voices or snapshot.judge_records.rulers):
+        return Look(blank_report(store, settings, as_of, missing), None, None)
     case = follow(snapshot, memory, replayed)
     memory.told = _told(case, memory)
     memory.last_seq = newest
-    return Look(conclude(store, case, memory, complete=True), memory, memory.book.first_day)
+    return Look(conclude(store, case, memory, complete=True, missing=missing), memory, memory.book.first_day)
 
 
 def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memory) -> Look:
@@ -141,7 +150,8 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
     if not _stands(memory) or (since is not None and _moved(store.engine, settings, as_of, memory, since)):
         return look(store, settings, as_of, kept=memory, compared=_compared(memory))
     evaluated = evaluated_since(store.engine, memory.last_seq) or heard_since(store.engine, memory.closed)
-    due = _due(memory, since is not None, evaluated)
+    judged = judged_since(store.engine, memory.last_seq, memory.closed)
+    due = _due(memory, since is not None, evaluated, judged)
     if any(finding.verdict is Verdict.ERROR for finding in memory.fixed):
         since = memory.book.first_day  # a check broke: its series lack the days since then
     start = memory.closed if since is None else min(since, memory.closed)
@@ -149,6 +159,8 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
     items = load_items(store.engine, settings, as_of, first, memory.baseline.revision)
     base, learned = memory.baseline, memory.learned
     snapshot = Snapshot(as_of, settings, items, base, store.engine, memory.arms, memory.errors, learned)
+    if judged and (snapshot.judge_records.first_day or memory.closed) < memory.book.first_day:
+        return look(store, settings, as_of, kept=memory, compared=_compared(memory))
     measure(snapshot, memory, max(start, memory.book.first_day), due, _compared(memory))
     memory.told = _of_episodes(memory.told, memory.episodes)
     before = dict(memory.episodes)
@@ -157,10 +169,11 @@ def tick(store: EventStore, settings: Settings, as_of: dt.datetime, memory: Memo
         _supersede(path, memory, _thresholds(path, case))
     _supersede_curve(case, memory)
     supersede_comparisons(case, memory)
-    if since is not None or before != memory.episodes:
+    if since is not None or judged or before != memory.episodes:
         memory.told = _told(case, memory)
     memory.last_seq = newest
-    return Look(conclude(store, case, memory, complete=False), memory, start if day_of(as_of) > start else None)
+    written = memory.book.first_day if judged else start
+    return Look(conclude(store, case, memory, complete=False), memory, written if day_of(as_of) > written else None)
 
 
 def _compared(memory: Memory) -> Compared:
@@ -189,15 +202,22 @@ def measure(
 ) -> None:
     """Steps 3 and 4: run the checks and replace the book's days from `since` on by their sums.
 
-    Series of checks that are not run get days on which nothing happened; their findings that are not sums stay.
+    Series of checks that are not run get days on which nothing happened; their findings that are not sums stay. What
+    judges said is told anew as a whole, since a person's verdict may speak of a judgment of long ago.
     compared: comparisons that go on; None to make all anew.
     """
     checks = list(checks)
     measured = with_guard(run_checks(checks, snapshot), snapshot, memory.first)
     broken = {finding.check for finding in measured.errors}
     series = [(name, m) for name, m in measured.measurements if not isinstance(m, COMPARED)]
-    memory.book.write(series, material_harm(snapshot), since, day_of(snapshot.as_of), broken)
-    ran = {item.name for item in checks}
+    ran, close = {item.name for item in checks}, day_of(snapshot.as_of)
+    for part, first in (
+        (load_checks().keys() - {*JUDGE_CHECKS}, since),
+        (ran & {*JUDGE_CHECKS}, memory.book.first_day),
+    ):
+        mine = [(name, m) for name, m in series if name in part]
+        kept = {key.check for key in memory.book.keys} - part
+        memory.book.write(mine, material_harm(snapshot), first, close, broken | kept)
     if ANCHORED in ran - broken:
         harm = snapshot.settings.alerts.material_harm
         made = (compare(m, harm) for _, m in measured.measurements if isinstance(m, PairedMeasurement))
@@ -211,18 +231,21 @@ def measure(
     memory.fixed = [finding for finding in memory.fixed if finding.check in waiting] + fresh
 
 
-def _due(memory: Memory, news: bool, evaluated: bool) -> list[Check]:
+def _due(memory: Memory, news: bool, evaluated: bool, judged: bool) -> list[Check]:
     """What is looked at: all of production when it has news, anchor sets when they have, always the way of the events.
 
-    A check that broke is tried again.
+    A check that broke is tried again. Judges are looked at when any of them, or a person, judged.
     """
     broken = {finding.check for finding in memory.fixed if finding.verdict is Verdict.ERROR}
     return [
         item
         for item in load_checks().values()
-        if (
-            evaluated or item.name in broken
+        if item.name in broken
+        or (
+            evaluated
             if item.name in OF_ANSWERS
+            else judged
+            if item.name in JUDGE_CHECKS
             else news or broken or item.family in ("intake", "rulers")
         )
     ]
@@ -328,6 +351,8 @@ def explained(case: Case, episode: Episode) -> list[Alert]:
         return explain_comparison(case, episode)
     if episode.check == VOICE:
         return explain_voice(case, episode)
+    if episode.check in JUDGE_CHECKS:
+        return explain_judge(case, episode)
     if is_guard(episode):
         case = replace(case, snapshot=against_first(case.snapshot, case.first), earlier={})
     return explain(case, episode)
@@ -343,10 +368,17 @@ def _carries(path: Path, key: EpisodeKey) -> bool:
     return path.slice == key.slice and any(member.check == key.check for member in path.members)
 
 
-def _first_day(items: Items, window: Window, as_of: dt.datetime) -> int:
-    """The first day on which a monitored item matured; the day of the look when none did."""
+def _first_day(items: Items, window: Window, snapshot: Snapshot) -> int:
+    """The first day on which a monitored item matured, or a judge was watched; the day of the look when none did."""
     monitored = items.frame["day"][window.roles(items.frame) == "monitored"]
-    return int(monitored.min()) if len(monitored) else day_of(as_of)
+    judged = snapshot.judge_records.first_day
+    first = [int(monitored.min())] if len(monitored) else []
+    return min([*first, *([] if judged is None else [judged])], default=day_of(snapshot.as_of))
+
+
+def _answerable(baseline: Baseline) -> list[Check]:
+    """The checks that can be asked: without a reference in production those that need none."""
+    return [item for item in load_checks().values() if baseline.units or item.family in BESIDE or item.name in BESIDE]
 
 
 def _arms(engine: Engine, window: Window, settings: Settings, as_of: dt.datetime) -> tuple[str, ...]:

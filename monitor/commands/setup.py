@@ -1,5 +1,6 @@
 """Commands for the first minutes: a settings file, the schema of events, what this machine lacks."""
 
+import datetime as dt
 import importlib.util
 import os
 import shutil
@@ -31,6 +32,8 @@ from monitor.commands.common import (
 )
 from monitor.commands.doctor_kafka import kafka_rows
 from monitor.commands.store_url import is_url, shown
+from monitor.items import day_of
+from monitor.judge_sight import AnchorPace, anchor_paces
 from monitor.settings import SettingsError, load_settings
 
 TEMPLATE = """\
@@ -85,6 +88,7 @@ def doctor(
 ) -> None:
     """Check this machine, the settings and the store; exit 1 if something needs mending."""
     rows = [_python(), _sqlite(), _checks(), _disk(store), _settings(settings), _store(store), *kafka_rows(settings)]
+    rows += _anchors(settings, store)
     rows += [_receiver(), *_extras()]
     if json_ or format_ is Format.json:
         print_json({"checks": rows})
@@ -139,6 +143,23 @@ def _store(store: str) -> dict[str, Any]:
         return _row("MEND", "store", str(fault))
     counted = f"{counts.events:,} events, {counts.rejected_open:,} rejected"
     return _row("ok", "store", f"{shown(store)}: {kept_by}{counted}")
+
+
+def _anchors(path: Path, store: str) -> list[dict[str, Any]]:
+    """Whether anchors of the watched judges come fast enough; nothing to say without settings or store."""
+    try:
+        if not (path.exists() and store_exists(store)):
+            return []
+        with open_store(store) as opened:
+            today = day_of(dt.datetime.now(dt.UTC))
+            paces = list(anchor_paces(opened.engine, load_settings(path), today))
+    except (SettingsError, StoreUnusable, UsageFault, DatabaseTooNew, DatabaseUnsuitable):
+        return []  # told by the rows of settings and store
+    return [_row("SLOW" if pace.is_slow else "ok", "anchors", _advice(pace)) for pace in paces]
+
+
+def _advice(pace: AnchorPace) -> str:
+    return f"{pace}; have people label more pairs, or name a longer `reference`" if pace.is_slow else str(pace)
 
 
 def _kept_by(engine: Engine) -> str:

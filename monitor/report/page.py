@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from monitor.check import Finding, Verdict
 from monitor.comparisons import CHECK as ANCHORED
+from monitor.judge_records import CHECKS as JUDGE_CHECKS
 from monitor.report import wording
 from monitor.report.wording import SEVERITIES, name, slice_name
 from monitor.result import Alert, CheckpointSummary, Report
@@ -87,7 +88,7 @@ def shares_line(alert: Alert) -> str:
 
 def unit_of(report: Report, alert: Alert) -> str:
     """What an alert counts: units of production, or the items of an anchor set."""
-    return "item" if alert.check == ANCHORED else report.unit
+    return "pair" if alert.check in JUDGE_CHECKS else "item" if alert.check == ANCHORED else report.unit
 
 
 def outcome_of(report: Report, alert: Alert) -> str:
@@ -122,6 +123,8 @@ def worst_slices(report: Report, alert: Alert, most: int = 3) -> list[Checkpoint
 
 def worst_line(report: Report, alert: Alert) -> str:
     """Who is hurt most, and what else is firing."""
+    if alert.check in JUDGE_CHECKS:
+        return f"seen in a judge, not in traffic: no checkpoint is to blame; also firing: {also_firing(report, alert)}"
     if alert.check == ANCHORED:
         return f"seen on held-out items, not in traffic; also firing: {also_firing(report, alert)}"
     cohorts = ", ".join(
@@ -145,6 +148,12 @@ def also_firing(report: Report, alert: Alert) -> str:
 
 def actions(report: Report, alert: Alert) -> list[str]:
     """What is safe to do now, safest first."""
+    if alert.check in JUDGE_CHECKS:
+        return [
+            "freeze promotions that rest on this judge (safe, reversible)",
+            "pin its revision and have the anchors judged again",
+            "label more pairs by people",
+        ]
     read = f"read the {wording.plural(len(alert.examples), 'example')}" if alert.examples else "read recent responses"
     return ["freeze promotion (safe, reversible)", read, f"roll back to {rollback_target(report, alert)}"]
 

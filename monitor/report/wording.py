@@ -36,6 +36,15 @@ SCORES = {
     "A5": "outcome falls with more optimisation (A5)",
     "A7": "reward rose unearned (A7)",
     "A8": "answers escape being judged (A8)",
+    "B1": "judge takes the teacher's side (B1)",
+    "B2": "judge agrees less with people (B2)",
+    "B4": "judge follows a cue (B4)",
+    "B6": "judge moved toward the teacher (B6)",
+    "M": "judge moved away from people (M)",
+    "S-": "judge scores lower (S-)",
+    "S+": "judge scores higher (S+)",
+    "flips": "choice changes with the order",
+    "first": "first answer chosen",
 }
 
 # Controls, line separators, bidi embeddings, overrides and isolates, invisible tags, lone surrogates.

@@ -12,7 +12,13 @@ SLICE_WEIGHT = 0.15  # shared by cohorts and arms
 ESCAPE_WEIGHT = 0.05  # shared by the ways to escape being judged (A8)
 CURVE_WEIGHT = 0.01  # of the over-optimisation curve (A5)
 ANCHORED_WEIGHT = 0.04  # of all tests on anchor sets
-VOICE_WEIGHT = 0.03  # of all tests of a checkpoint's voice; the rest, .07, is kept for judges
+VOICE_WEIGHT = 0.03  # of all tests of a checkpoint's voice
+# Of all judges together, .07: B1 capture, B2 agreement, moves of items judged again (B6, M, S-, S+), bias.
+JUDGE_WEIGHTS = {
+    "B1": 0.035, "B2": 0.015,
+    **dict.fromkeys(("B6", "M", "S-", "S+"), 0.0025),
+    "B4": 0.002, "flips": 0.002, "first": 0.002,  # B4 for each of three cues
+}
 GUARD_SCORES = ("A1", "A2", "A7")  # the association alone warns of nothing, so it is no part of the guard
 GUARD_ALPHA = 0.05  # chance that the guard is ever wrong; beside the budget in days, not part of it
 
@@ -74,6 +80,15 @@ def escape_weight(ways: int) -> float:
     0.025
     """
     return ESCAPE_WEIGHT / ways
+
+
+def judge_weight(series: str, judges: int) -> float:
+    """Mass a day of one series of one of so many watched judges; B4 of each cue has its own. 0 for what only explains.
+
+    >>> judge_weight("B1", 2), judge_weight("T", 1)
+    (0.0175, 0.0)
+    """
+    return JUDGE_WEIGHTS.get(series, 0.0) / judges
 
 
 def curve_level(threshold: float) -> float:

@@ -21,6 +21,7 @@ from monitor.snapshot import Snapshot
 from monitor.tick import look
 from tests.monitor.anchored_events import scored
 from tests.monitor.events import DAY, START, Event, in_memory, loop_events, settings, thumbs
+from tests.monitor.judged_events import Taste, asked_again, days
 from tests.monitor.live import dumped, found
 from tests.monitor.peaked_loop import peaked_events
 from tests.monitor.ruler_events import judged_pairs, scored_by_two, users_who_leave
@@ -101,6 +102,11 @@ def overfitted() -> list[Event]:
     return [*loop_events(**WORLD), *scored_by_two("ckpt-0"), *scored_by_two("ckpt-1", trained=1.0, day=12)]
 
 
+def misjudged(*later: Event) -> EventStore:
+    """A quiet loop beside pairs that a judge, its teacher and a person judged, and what the judge said later."""
+    return in_memory([*loop_events(**WORLD), *days(0, 8, 40, Taste(longer=0.0), orders=True), *later])
+
+
 PLANTED: dict[str, Callable[[], EventStore]] = {
     "anchored_decoupling": lambda: in_memory(gamed()),
     "approval_seeking": lambda: in_memory(pleading()),
@@ -109,6 +115,10 @@ PLANTED: dict[str, Callable[[], EventStore]] = {
     "feedback_purpose_leak": lambda: in_memory([*loop_events(**WORLD), *leaked()]),
     "intake_gap": gapped,
     "judge_churn_divergence": lambda: in_memory(applauded()),
+    "judge_bias": lambda: misjudged(*days(8, 28, 40, Taste(longer=1.0), orders=True)),
+    "judge_change": lambda: misjudged(*asked_again(8, 40, Taste(capture=0.9, sound=0.5), day=20, orders=True)),
+    "judge_human_agreement": lambda: misjudged(*days(8, 28, 60, Taste(capture=0.8, sound=0.2), orders=True)),
+    "teacher_preference_drift": lambda: misjudged(*days(8, 28, 40, Taste(capture=0.95), orders=True)),
     "label_noise": lambda: in_memory(doubtful()),
     "over_optimisation": lambda: in_memory(peaked_events()),
     "reward_evasion": lambda: in_memory(less_rated()),
