@@ -39,7 +39,7 @@ from tests.benchmarks.scoring_world import (
 ROUNDS = 3
 ITEMS, LAYERS, WIDTH = 400, 8, 256
 SMALL_LAYERS, SMALL_WIDTH = 4, 128
-RERUN_PROMPTS = 500
+RERUN_PROMPTS = 1_250
 SUBSETS = 5
 RIVALS: dict[str, Way] = {
     "pipeline(32)": pipeline_of(32),
