@@ -10,11 +10,13 @@ from hypothesis import strategies as any_
 from monitor.book import SeriesBook, SeriesInfo, SeriesKey
 from monitor.evidence import family_weights
 from monitor.statistics.family import (
+    ANCHORED_WEIGHT,
     CURVE_WEIGHT,
     ESCAPE_WEIGHT,
     GUARD_SCORES,
     SCORE_WEIGHTS,
     SLICE_WEIGHT,
+    VOICE_WEIGHT,
     guard_weight,
     slice_weights,
 )
@@ -44,14 +46,19 @@ def test_all_series_together_have_at_most_one_unit_of_mass_a_day(
     arms = {f"checkpoint={name}": share for name, share in arms.items()}
     slices = ["", *traffic, *arms]
     keys = [SeriesKey(f"reward_outcome_{check}", series, name) for series, check in CHECKS.items() for name in slices]
+    judged = [("teacher_preference_drift", "B1"), ("judge_human_agreement", "B2")]
+    judged += [("judge_change", series) for series in ("B6", "M", "S-", "S+")]
+    keys += [SeriesKey(check, series, f"judge={judge}") for check, series in judged for judge in "jk"]
+    cues = [("B4", "length"), ("B4", "own_student"), ("B4", "same_family"), ("flips", "order"), ("first", "order")]
+    keys += [SeriesKey("judge_bias", series, f"cue={cue},judge={judge}") for series, cue in cues for judge in "jk"]
     keys += [SeriesKey("reward_evasion", "A8", f"escapes={way}") for way in ("reward", "outcome")]
-    book = SeriesBook(0, keys, dict.fromkeys(keys, SeriesInfo({}, 0.0, 0.0, 0.0, 0, "")))
+    book = SeriesBook(0, keys, {key: SeriesInfo({"judge": key.slice[-1:]}, 0.0, 0.0, 0.0, 0, "") for key in keys})
     by_key = {"tier": {name.partition("=")[2]: share for name, share in traffic.items()}}
     weights = family_weights(book, by_key, arms, risk)
     total = math.fsum(weights.values())
-    assert total + CURVE_WEIGHT <= 1
+    assert total + CURVE_WEIGHT + ANCHORED_WEIGHT + VOICE_WEIGHT <= 1 + 1e-9
     sliced = math.fsum(weight for key, weight in weights.items() if key.slice in slices[1:])
-    assert total - sliced == pytest.approx(sum(SCORE_WEIGHTS.values()) + ESCAPE_WEIGHT)
+    assert total - sliced == pytest.approx(sum(SCORE_WEIGHTS.values()) + ESCAPE_WEIGHT + 0.07)
 
 
 def test_risk_moves_mass_to_where_harm_weighs_more() -> None:
