@@ -19,8 +19,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from judges.anchor_items import KINDS, AnchorItem, Kind, annotators_of
-from judges.anchor_lines import AnchorsRejected, parse_items
+from judges.held_out.anchor_items import KINDS, AnchorItem, Kind, annotators_of
+from judges.held_out.anchor_lines import AnchorsRejected, parse_items
 
 FORMAT = 1
 ITEMS, MANIFEST = "items.jsonl", "manifest.json"

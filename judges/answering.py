@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from consumers.response_texts import responses_told
 from consumers.store import EventStore
-from judges.anchor_grading import choose, is_right
-from judges.anchor_items import AnchorItem, ChoiceItem, ExactItem
 from judges.anchors import AnchorSet
 from judges.emitted import envelope, store_events
+from judges.engine.items import Item, Message, Unscoreable
+from judges.engine.scorer import Scorer
 from judges.generation import Generator
-from judges.items import Item, Message, Unscoreable
-from judges.scorer import Scorer
+from judges.held_out.anchor_grading import choose, is_right
+from judges.held_out.anchor_items import AnchorItem, ChoiceItem, ExactItem
 from judges.scores import ScoreBoard, Value
 from judges.scoring import Compute, Progress, in_process, score_items
 

@@ -19,13 +19,13 @@ import torch
 from msgspec import Struct
 
 from consumers.mendable import Mendable
+from judges.artefacts.loading import load_model, load_tokenizer
 from judges.checkpoints import Checkpoint, open_checkpoint
-from judges.device import DTYPES, Place
-from judges.items import Encoded
-from judges.loading import load_model, load_tokenizer
-from judges.packing import Group, Pack
-from judges.scorer import How, Ruler, Scorer, likelihood_scorer, reward_scorer
-from judges.spec import ScoreSpec
+from judges.engine.device import DTYPES, Place
+from judges.engine.items import Encoded
+from judges.engine.packing import Group, Pack
+from judges.engine.scorer import How, Ruler, Scorer, likelihood_scorer, reward_scorer
+from judges.engine.spec import ScoreSpec
 
 BLOCKS_PER_WORKER = 4  # fewer leave devices idle at the end
 Results = Iterator[tuple[int, list[tuple[float, ...]]]]

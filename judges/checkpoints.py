@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from judges.contents import check_contents, is_adapter, read_settings
-from judges.lineage import Lineage
-from judges.manifest import NAME, Manifest, check_files, make_manifest, read_manifest, write_manifest
-from judges.rejection import ArtifactRejected
+from judges.artefacts.contents import check_contents, is_adapter, read_settings
+from judges.artefacts.lineage import Lineage
+from judges.artefacts.manifest import NAME, Manifest, check_files, make_manifest, read_manifest, write_manifest
+from judges.artefacts.rejection import ArtifactRejected
 
 __all__ = ["ArtifactRejected", "Checkpoint", "open_checkpoint", "seal_checkpoint"]
 

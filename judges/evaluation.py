@@ -14,14 +14,14 @@ from consumers.mendable import Mendable
 from consumers.store import EventStore
 from judges.anchors import AnchorSet
 from judges.answering import SOURCE, Answered, choose_answers, write_answers
+from judges.artefacts.loading import load_model, load_tokenizer
 from judges.batch import Devices
 from judges.checkpoints import Checkpoint
-from judges.device import Place
 from judges.emitted import store_events
+from judges.engine.device import Place
+from judges.engine.scorer import How, likelihood_scorer, reward_scorer
 from judges.evaluation_events import evaluation_events, rated_items
 from judges.generation import Generator
-from judges.loading import load_model, load_tokenizer
-from judges.scorer import How, likelihood_scorer, reward_scorer
 from judges.scores import ScoreBoard
 from judges.scoring import Compute, Progress, Scored, in_process, score_items
 

@@ -8,15 +8,15 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from judges.anchor_grading import mean_grade
-from judges.anchor_items import PreferenceItem, RubricItem
 from judges.anchors import AnchorSet
 from judges.answering import SOURCE, Answered
+from judges.artefacts.lineage import plain_lineage
 from judges.checkpoints import Checkpoint
 from judges.emitted import envelope
-from judges.items import Item
-from judges.lineage import plain_lineage
-from judges.pairs import anchored_pair_id
+from judges.engine.items import Item
+from judges.held_out.anchor_grading import mean_grade
+from judges.held_out.anchor_items import PreferenceItem, RubricItem
+from judges.pairwise.pairs import anchored_pair_id
 from judges.scores import Run, Value
 from judges.scoring import Scored
 

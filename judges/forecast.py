@@ -9,19 +9,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from judges.anchor_items import ChoiceItem
 from judges.answering import choices_of, option_id, question_of
+from judges.artefacts.contents import weight_files
+from judges.artefacts.loading import load_config, load_tokenizer
+from judges.artefacts.tensor_header import read_header
 from judges.checkpoints import Checkpoint
-from judges.contents import weight_files
-from judges.costs import Cost, peak_bytes, shape_of, total_cost
+from judges.engine.costs import Cost, peak_bytes, shape_of, total_cost
+from judges.engine.items import Encoded, Item, Unscoreable
+from judges.engine.models import Packed, Padded, is_packable
+from judges.engine.rendering import Renderer
+from judges.engine.scorer import default_size, longest_of
 from judges.evaluation import Ask
 from judges.evaluation_events import rated_items
-from judges.items import Encoded, Item, Unscoreable
-from judges.loading import load_config, load_tokenizer
-from judges.models import Packed, Padded, is_packable
-from judges.rendering import Renderer
-from judges.scorer import default_size, longest_of
-from judges.tensor_header import read_header
+from judges.held_out.anchor_items import ChoiceItem
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import torch
 from transformers import GenerationConfig
 
 from consumers.chunks import in_chunks
-from judges.items import Item, Unscoreable
-from judges.models import attend_with, plain_attention
-from judges.rendering import Renderer
-from judges.scorer import longest_of, surroundings
+from judges.engine.items import Item, Unscoreable
+from judges.engine.models import attend_with, plain_attention
+from judges.engine.rendering import Renderer
+from judges.engine.scorer import longest_of, surroundings
 
 Stop = Literal["end", "length"]
 

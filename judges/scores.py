@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, RowMapping, bindparam, text
 from consumers.chunks import in_chunks
 from consumers.database import migrate, reading, writing
 from consumers.incidents import Found, add_incident
+from judges.engine.spec import ScoreSpec
 from judges.migrations import CHAIN, MIGRATIONS
-from judges.spec import ScoreSpec
 
 VIOLATION = "determinism_violation"  # the kind of incident: one ruler, one content, two scores
 

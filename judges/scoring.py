@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from consumers.mendable import Mendable
-from judges.costs import Cost, cost_of, total_cost
-from judges.items import Encoded, Item, Unscoreable
-from judges.packing import Pack
-from judges.scorer import Ruler
+from judges.engine.costs import Cost, cost_of, total_cost
+from judges.engine.items import Encoded, Item, Unscoreable
+from judges.engine.packing import Pack
+from judges.engine.scorer import Ruler
+from judges.engine.spec import ScoreSpec, item_key, text_key
+from judges.engine.trial import try_out
+from judges.engine.verify import Disagreement
 from judges.scores import Run, ScoreBoard, Value, value_of
-from judges.spec import ScoreSpec, item_key, text_key
-from judges.trial import try_out
-from judges.verify import Disagreement
 
 log = logging.getLogger(__name__)
 

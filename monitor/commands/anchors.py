@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from consumers.store import utc_now
-from judges.anchor_check import Contamination, Sightings, check_anchors
 from judges.anchors import AnchorSet, SealBroken, open_anchors, seal_anchors
+from judges.held_out.anchor_check import Contamination, Sightings, check_anchors
 from monitor.commands.common import Format, FormatOption, JsonOption, print_json, say
 
 app = typer.Typer(no_args_is_help=True)

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from judges.artefacts.lineage import Lineage, plain_lineage, read_lineage
 from judges.checkpoints import ArtifactRejected, Checkpoint, open_checkpoint, seal_checkpoint
-from judges.lineage import Lineage, plain_lineage, read_lineage
 from monitor.commands.common import Format, FormatOption, JsonOption, print_json
 
 app = typer.Typer(no_args_is_help=True)

@@ -14,16 +14,16 @@ from rich.progress import Progress as Bar
 
 from consumers.intake import Appended
 from consumers.store import EventStore, utc_now
-from judges.anchor_wall import register_anchors
 from judges.anchors import open_anchors
 from judges.emitted import store_events
-from judges.endpoint import Endpoint, Limits
-from judges.endpoint_address import KEY_VARIABLE
-from judges.judging import Progress, Run, judge_pairs
-from judges.judgments import Judgments
-from judges.pairs import read_pairs
-from judges.preference_events import SOURCE, JudgeName, preference_events
-from judges.verdict import Asks
+from judges.held_out.anchor_wall import register_anchors
+from judges.pairwise.endpoint import Endpoint, Limits
+from judges.pairwise.endpoint_address import KEY_VARIABLE
+from judges.pairwise.judging import Progress, Run, judge_pairs
+from judges.pairwise.judgments import Judgments
+from judges.pairwise.pairs import read_pairs
+from judges.pairwise.preference_events import SOURCE, JudgeName, preference_events
+from judges.pairwise.verdict import Asks
 from monitor.commands.common import (
     DEFAULT_STORE,
     Format,
@@ -111,11 +111,11 @@ def _local(
 ) -> Asks:
     """The judge in a folder; one that is refused is on record as an incident."""
     prepare_torch()
+    from judges.artefacts.rejection import ArtifactRejected, record_rejection
     from judges.checkpoints import open_checkpoint
-    from judges.device import choose_place
-    from judges.local_judge import load_judge
-    from judges.rejection import ArtifactRejected, record_rejection
-    from judges.scorer import How
+    from judges.engine.device import choose_place
+    from judges.engine.scorer import How
+    from judges.pairwise.local_judge import load_judge
 
     try:
         loaded = load_judge(open_checkpoint(folder), choose_place(device, dtype, threads), How(size=token_budget))

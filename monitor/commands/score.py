@@ -54,11 +54,11 @@ def score(
     reference. Stopped and called again it goes on where it was.
     """
     prepare_torch()
+    from judges.artefacts.rejection import ArtifactRejected, record_rejection
     from judges.checkpoints import open_checkpoint
-    from judges.device import choose_place
+    from judges.engine.device import choose_place
+    from judges.engine.scorer import How
     from judges.evaluation import Ask
-    from judges.rejection import ArtifactRejected, record_rejection
-    from judges.scorer import How
 
     with open_store(store) as opened, one_line(store):
         try:
@@ -108,7 +108,7 @@ def _open_sets(folders: Sequence[Path]) -> "list[AnchorSet]":
 
 
 def _tell_forecast(ask: "Ask", json_: bool) -> None:
-    from judges.device import peak_flops
+    from judges.engine.device import peak_flops
     from judges.forecast import forecast
     from monitor.report.score_text import forecast_json, forecast_lines
 
@@ -120,9 +120,9 @@ def _tell_forecast(ask: "Ask", json_: bool) -> None:
 
 
 def _score(ask: "Ask", store: EventStore, emit: Path | None, json_: bool, quiet: bool) -> None:
-    from judges.anchor_wall import register_anchors
-    from judges.device import peak_flops
+    from judges.engine.device import peak_flops
     from judges.evaluation import evaluate
+    from judges.held_out.anchor_wall import register_anchors
     from monitor.commands.score_progress import telling
     from monitor.report.score_text import scored_json, scored_lines
 

@@ -18,7 +18,7 @@ import numpy as np
 from consumers.store import EventStore
 from judges.anchors import AnchorSet, seal_anchors
 from judges.checkpoints import open_checkpoint
-from judges.device import choose_place
+from judges.engine.device import choose_place
 from judges.evaluation import Ask, evaluate
 from monitor.demo.loop import REWARD_NAME, Kind, schedule
 from monitor.demo.prose import INTENTS

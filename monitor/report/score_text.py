@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from judges.anchor_grading import human_verdict, mean_grade
-from judges.anchor_items import PreferenceItem, RubricItem
 from judges.anchors import AnchorSet
 from judges.evaluation import Evaluated
 from judges.evaluation_events import graded_id, preferred, side_id
 from judges.forecast import Forecast
+from judges.held_out.anchor_grading import human_verdict, mean_grade
+from judges.held_out.anchor_items import PreferenceItem, RubricItem
 from judges.scores import Value
 
 SHARE_OF_PEAK = 0.5  # what scoring is taken to reach of a matrix product's speed before it has run

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from judges.attention import Prepared, packed_attention, prepare
-from judges.items import Encoded
-from judges.packing import Layout, lay_out, plan_packs
+from judges.engine.attention import Prepared, packed_attention, prepare
+from judges.engine.items import Encoded
+from judges.engine.packing import Layout, lay_out, plan_packs
 from tests.benchmarks.scoring_rows import Row
 
 HEADS, KEY_HEADS, HEAD = 8, 2, 64

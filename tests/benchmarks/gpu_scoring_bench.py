@@ -16,10 +16,10 @@ import numpy as np
 import torch
 import transformers
 
-from judges.costs import Cost, total_cost
-from judges.items import Encoded
-from judges.models import attend_with
-from judges.scorer import How, Scorer, reward_scorer
+from judges.engine.costs import Cost, total_cost
+from judges.engine.items import Encoded
+from judges.engine.models import attend_with
+from judges.engine.scorer import How, Scorer, reward_scorer
 from tests.benchmarks.gpu_attention_checks import attention_rows
 from tests.benchmarks.results_file import save
 from tests.benchmarks.scoring_bench import changed_bits
@@ -90,7 +90,7 @@ def main() -> None:
         [vars(row) for row in rows],
         {
             "time": "wall seconds between two synchronisations, one run after a warm-up",
-            "MFU": "useful operations (judges/costs.py) / seconds / rate of a large bf16 matrix product in this run",
+            "MFU": "useful operations (judges/engine/costs.py) / seconds / rate of a large bf16 matrix product here",
             "HFU": "the same with the filler of packs",
             "items": f"log-normal lengths in tokens around the medians given, deviation of the logs {SPREAD}",
             "padded(32)": f"arrival order, padded to the longest, bf16, no sharing; rate over {RIVAL_ITEMS} items",

@@ -14,12 +14,12 @@ import torch
 import transformers
 
 from consumers.database import open_engine
-from judges.answer_match import matches
+from judges.artefacts.loading import load_model, load_tokenizer
 from judges.checkpoints import Checkpoint, open_checkpoint, seal_checkpoint
+from judges.engine.items import Item
+from judges.engine.scorer import How, Scorer, likelihood_scorer, reward_scorer
 from judges.generation import Answer, Generator
-from judges.items import Item
-from judges.loading import load_model, load_tokenizer
-from judges.scorer import How, Scorer, likelihood_scorer, reward_scorer
+from judges.held_out.answer_match import matches
 from judges.scores import ScoreBoard
 from judges.scoring import score_items
 from tests.benchmarks.results_file import save

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 import transformers
 
-from judges.items import Encoded, Item
-from judges.scorer import Scorer, reward_scorer
+from judges.engine.items import Encoded, Item
+from judges.engine.scorer import Scorer, reward_scorer
 from tests.benchmarks.results_file import save
 from tests.benchmarks.scoring_rerun import ANSWERS, killed, rerun_share
 from tests.benchmarks.scoring_rivals import Way, ours, ours_without_checks, pipeline_of, sorted_of

@@ -14,9 +14,9 @@ import torch
 from sqlalchemy import text
 
 from consumers.database import open_engine, reading
-from judges.items import Encoded
-from judges.packing import Pack
-from judges.scorer import Ruler, Scorer, reward_scorer
+from judges.engine.items import Encoded
+from judges.engine.packing import Pack
+from judges.engine.scorer import Ruler, Scorer, reward_scorer
 from judges.scores import ScoreBoard
 from judges.scoring import score_items
 from tests.benchmarks.scoring_world import conversations, reward_model, tokenizer

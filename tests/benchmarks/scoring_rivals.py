@@ -8,12 +8,12 @@ import torch
 import transformers
 
 from consumers.database import open_engine
-from judges.items import Encoded, Item
-from judges.models import attend_with
-from judges.scorer import Scorer
+from judges.engine.items import Encoded, Item
+from judges.engine.models import attend_with
+from judges.engine.scorer import Scorer
+from judges.engine.spec import item_key
 from judges.scores import ScoreBoard, value_of
 from judges.scoring import Scored, score_items
-from judges.spec import item_key
 
 Way = Callable[[Scorer, Sequence[Item]], list[float]]
 

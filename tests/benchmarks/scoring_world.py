@@ -12,7 +12,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from judges.items import Item
+from judges.engine.items import Item
 
 PROMPT_TOKENS, RESPONSE_TOKENS, SPREAD = 60, 90, 0.8  # medians of two log-normal laws, and the deviation of both logs
 LONGEST = 900  # tokens of a text

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from judges.items import Item
+from judges.engine.items import Item
 
 
 @torch.inference_mode()

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from judges.anchor_items import ChoiceItem, ExactItem
+from judges.held_out.anchor_items import ChoiceItem, ExactItem
 
 
 class Question(NamedTuple):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from judges.judge_canaries import CANARIES, known_bad
+from judges.pairwise.judge_canaries import CANARIES, known_bad
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from judges.artefacts.manifest import NAME
 from judges.checkpoints import Checkpoint, open_checkpoint, seal_checkpoint
-from judges.manifest import NAME
 from tests.judges.tiny_models import chat_tokenizer, language_model, reward_model
 
 CAUSAL, REWARD = "causal", "sequence_classification"

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from consumers.fingerprints import words_of
 from consumers.importers.rows import TableError
-from judges.anchor_check import EXCERPT, MOST_HOLDERS, MOST_KEPT, AnchorIndex, Contamination, check_anchors
 from judges.anchors import AnchorSet, seal_anchors
-from judges.near_duplicates import ALIKE, NearDuplicates, jaccard, shingles
-from judges.training_texts import TrainingText
+from judges.held_out.anchor_check import EXCERPT, MOST_HOLDERS, MOST_KEPT, AnchorIndex, Contamination, check_anchors
+from judges.held_out.near_duplicates import ALIKE, NearDuplicates, jaccard, shingles
+from judges.held_out.training_texts import TrainingText
 
 QUESTION = "May a customer return opened headphones without the original box after twenty days in your shop?"
 SHORT = "How long may I keep it?"

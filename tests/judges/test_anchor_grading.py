@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges.anchor_grading import Choice, choose, human_verdict, is_right, mean_grade
-from judges.anchor_items import ChoiceItem, ExactItem, Grade, PreferenceItem, RubricItem, Vote
-from judges.answer_match import last_number, matches, squad_normalised
+from judges.held_out.anchor_grading import Choice, choose, human_verdict, is_right, mean_grade
+from judges.held_out.anchor_items import ChoiceItem, ExactItem, Grade, PreferenceItem, RubricItem, Vote
+from judges.held_out.answer_match import last_number, matches, squad_normalised
 
 SHARED: dict[str, Any] = {"item_id": "i", "prompt": "?", "method": "human"}
 

@@ -20,9 +20,9 @@ from consumers.routed_events import Message
 from consumers.routing import Router
 from consumers.sources import JsonlSource
 from consumers.store import EventStore
-from judges.anchor_items import KINDS
-from judges.anchor_wall import register_anchors
 from judges.anchors import AnchorSet, seal_anchors
+from judges.held_out.anchor_items import KINDS
+from judges.held_out.anchor_wall import register_anchors
 from tests.consumers.examples import line
 
 NOW = dt.datetime(2026, 11, 21, 9, tzinfo=dt.UTC)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judges.anchor_items import KINDS, Kind, annotators_of, texts_of
-from judges.anchor_lines import MOST_TOLD, AnchorsRejected
 from judges.anchors import AnchorSet, SealBroken, open_anchors, seal_anchors
+from judges.held_out.anchor_items import KINDS, Kind, annotators_of, texts_of
+from judges.held_out.anchor_lines import MOST_TOLD, AnchorsRejected
 
 NOW = dt.datetime(2026, 11, 21, 9, tzinfo=dt.UTC)
 SHARED = {"item_id": "i-1", "prompt": "Which city is the capital of France?", "method": "human", "category": "geo"}

@@ -7,11 +7,11 @@ import torch
 from tiny_models import chat_tokenizer, conversations, reward_model
 
 from consumers.store import EventStore
+from judges.artefacts.loading import load_model, load_tokenizer
 from judges.batch import AnotherRuler, Devices, Ready, _Worker
 from judges.checkpoints import open_checkpoint, seal_checkpoint
-from judges.device import Place
-from judges.loading import load_model, load_tokenizer
-from judges.scorer import How, Scorer, reward_scorer
+from judges.engine.device import Place
+from judges.engine.scorer import How, Scorer, reward_scorer
 from judges.scores import ScoreBoard
 from judges.scoring import score_items
 

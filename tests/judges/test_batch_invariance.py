@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from judges.items import Encoded, Item
-from judges.models import Padded
-from judges.scorer import How, Scorer, likelihood_scorer, reward_scorer
+from judges.engine.items import Encoded, Item
+from judges.engine.models import Padded
+from judges.engine.scorer import How, Scorer, likelihood_scorer, reward_scorer
 from tests.judges.tiny_models import DECODERS, chat_tokenizer, conversations, language_model, reward_model
 
 ITEMS = conversations(2, 3, seed=3)

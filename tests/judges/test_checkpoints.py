@@ -14,12 +14,12 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from consumers.incidents import ARTIFACT_REJECTED
 from consumers.store import EventStore
+from judges.artefacts.config_keys import MODEL_TYPES, check_settings
+from judges.artefacts.lineage import Code, Lineage, Source, read_lineage
+from judges.artefacts.loading import load_config
+from judges.artefacts.manifest import NAME
+from judges.artefacts.rejection import NEXT, record_rejection
 from judges.checkpoints import ArtifactRejected, open_checkpoint, seal_checkpoint
-from judges.config_keys import MODEL_TYPES, check_settings
-from judges.lineage import Code, Lineage, Source, read_lineage
-from judges.loading import load_config
-from judges.manifest import NAME
-from judges.rejection import NEXT, record_rejection
 from tests.end_to_end.command import reward_drift
 from tests.judges.sealed_folders import change_json, seal_anyway, sealed_model, write_model
 

@@ -10,10 +10,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from judges.costs import Cost, Shape, cost_of, peak_bytes, shape_of, total_cost
-from judges.items import Encoded
-from judges.packing import Pack
-from judges.scorer import How, Scorer, reward_scorer
+from judges.engine.costs import Cost, Shape, cost_of, peak_bytes, shape_of, total_cost
+from judges.engine.items import Encoded
+from judges.engine.packing import Pack
+from judges.engine.scorer import How, Scorer, reward_scorer
 from tests.judges.tiny_models import DECODERS, chat_tokenizer, conversations, reward_model
 
 ITEMS = conversations(4, 4, seed=6)

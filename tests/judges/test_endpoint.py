@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges.endpoint import AWAY_AFTER, Endpoint, EndpointAway, Limits
-from judges.endpoint_address import EndpointError, checked_key, is_loopback, request_url
-from judges.endpoint_answer import read_answer, read_error
-from judges.endpoint_exchange import ANSWER_BYTES
-from judges.judge_prompt import Question, question
-from judges.pairs import Pair
-from judges.rate_limit import Bucket
-from judges.retries import Timing, asked_seconds, back_off_seconds
-from judges.verdict import RawVerdict
+from judges.pairwise.endpoint import AWAY_AFTER, Endpoint, EndpointAway, Limits
+from judges.pairwise.endpoint_address import EndpointError, checked_key, is_loopback, request_url
+from judges.pairwise.endpoint_answer import read_answer, read_error
+from judges.pairwise.endpoint_exchange import ANSWER_BYTES
+from judges.pairwise.judge_prompt import Question, question
+from judges.pairwise.pairs import Pair
+from judges.pairwise.rate_limit import Bucket
+from judges.pairwise.retries import Timing, asked_seconds, back_off_seconds
+from judges.pairwise.verdict import RawVerdict
 from tests.judges.judge_server import Asked, JudgeServer, Reply, error, judge_server, said, sensible, with_logs
 
 KEY = "sk-very-secret-4711"

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from judges.items import Encoded, Item
-from judges.models import Packed, Padded
-from judges.scorer import How, Scorer, likelihood_scorer, reward_scorer, token_scorer
-from judges.verify import HALF_PRECISION
+from judges.engine.items import Encoded, Item
+from judges.engine.models import Packed, Padded
+from judges.engine.scorer import How, Scorer, likelihood_scorer, reward_scorer, token_scorer
+from judges.engine.verify import HALF_PRECISION
 from tests.judges import alone
 from tests.judges.tiny_models import DECODERS, chat_tokenizer, conversations, language_model, reward_model
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from consumers.database import open_engine
-from judges.endpoint import Endpoint
-from judges.judge_canaries import CANARIES, RunVoid, fooled_by, known_bad
-from judges.judge_prompt import Question, question
-from judges.judging import JudgeSilent, Run, judge_pairs
-from judges.judgments import Judgments
-from judges.pairs import ORDERS, Pair
-from judges.verdict import RawVerdict
+from judges.pairwise.endpoint import Endpoint
+from judges.pairwise.judge_canaries import CANARIES, RunVoid, fooled_by, known_bad
+from judges.pairwise.judge_prompt import Question, question
+from judges.pairwise.judging import JudgeSilent, Run, judge_pairs
+from judges.pairwise.judgments import Judgments
+from judges.pairwise.pairs import ORDERS, Pair
+from judges.pairwise.verdict import RawVerdict
 from tests.judges.judge_server import Asked, JudgeServer, Reply, canary_asked, error, judge_server, said, sensible
 
 PAIRS = [Pair.of(f"p-{number}", f"Question {number}?", f"apple {number}", f"pear {number}") for number in range(5)]

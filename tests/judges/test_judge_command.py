@@ -14,11 +14,11 @@ import pytest
 
 from consumers.events import Preference, parse_event
 from consumers.store import EventStore
-from judges.judge_canaries import CANARIES
-from judges.judge_prompt import question
-from judges.judgments import Judgments
-from judges.pairs import read_pairs
-from judges.verdict import RawVerdict
+from judges.pairwise.judge_canaries import CANARIES
+from judges.pairwise.judge_prompt import question
+from judges.pairwise.judgments import Judgments
+from judges.pairwise.pairs import read_pairs
+from judges.pairwise.verdict import RawVerdict
 from tests.end_to_end.command import PROGRAM, Ran, reward_drift
 from tests.judges.judge_server import Asked, JudgeServer, Reply, canary_asked, error, judge_server, said, sensible
 

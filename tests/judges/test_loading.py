@@ -13,10 +13,10 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
+from judges.artefacts.loading import load_config, load_model, load_tokenizer
+from judges.artefacts.tensor_header import WIDTHS
+from judges.artefacts.tensors import DTYPES, read_tensors
 from judges.checkpoints import ArtifactRejected, Checkpoint, open_checkpoint, seal_checkpoint
-from judges.loading import load_config, load_model, load_tokenizer
-from judges.tensor_header import WIDTHS
-from judges.tensors import DTYPES, read_tensors
 from tests.judges.sealed_folders import CAUSAL, REWARD, change_json, change_weights, sealed_model, write_model
 from tests.judges.tiny_models import TEXTS, chat_tokenizer
 

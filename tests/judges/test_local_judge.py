@@ -15,12 +15,12 @@ from transformers import PreTrainedTokenizerFast
 
 from judges.anchors import open_anchors, seal_anchors
 from judges.checkpoints import seal_checkpoint
+from judges.engine.items import Item, Message
+from judges.engine.scorer import How, Scorer, token_scorer
 from judges.evaluation_events import side_id
-from judges.items import Item, Message
-from judges.judge_prompt import PROMPT_SHA256, question
-from judges.local_judge import JudgeUnfit, LocalJudge, letter_tokens
-from judges.pairs import ORDERS, Pair, pairs_of
-from judges.scorer import How, Scorer, token_scorer
+from judges.pairwise.judge_prompt import PROMPT_SHA256, question
+from judges.pairwise.local_judge import JudgeUnfit, LocalJudge, letter_tokens
+from judges.pairwise.pairs import ORDERS, Pair, pairs_of
 from tests.end_to_end.command import Ran, reward_drift
 
 ROOM = 4096  # tokens; the tiny tokenizer needs many

@@ -14,10 +14,10 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from judges.artefacts.loading import load_model, load_tokenizer
+from judges.artefacts.manifest import NAME
+from judges.artefacts.tensor_header import MAX_HEADER, MAX_TENSORS, parse_header
 from judges.checkpoints import ArtifactRejected, open_checkpoint, seal_checkpoint
-from judges.loading import load_model, load_tokenizer
-from judges.manifest import NAME
-from judges.tensor_header import MAX_HEADER, MAX_TENSORS, parse_header
 from tests.judges.sealed_folders import (
     REWARD,
     change_json,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judges.items import SPLIT_STEP, Encoded
-from judges.packing import Group, lay_out, plan_packs
+from judges.engine.items import SPLIT_STEP, Encoded
+from judges.engine.packing import Group, lay_out, plan_packs
 
 SIZE = 96
 FEW = settings(max_examples=30, deadline=None)

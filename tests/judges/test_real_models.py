@@ -17,16 +17,16 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BertForSequenceClassification
 
 from consumers.store import EventStore
-from judges.anchor_items import AnchorItem, Kind, PreferenceItem, Vote
 from judges.anchors import AnchorSet, seal_anchors
+from judges.artefacts.loading import load_model, load_tokenizer
 from judges.checkpoints import Checkpoint, open_checkpoint, seal_checkpoint
-from judges.device import choose_place
+from judges.engine.device import choose_place
+from judges.engine.items import Item
+from judges.engine.scorer import How, Scorer, likelihood_scorer
 from judges.evaluation import Ask, Evaluated, evaluate
 from judges.evaluation_events import side_id
 from judges.generation import Answer, Generator
-from judges.items import Item
-from judges.loading import load_model, load_tokenizer
-from judges.scorer import How, Scorer, likelihood_scorer
+from judges.held_out.anchor_items import AnchorItem, Kind, PreferenceItem, Vote
 from tests.harmless_pairs import DATA, Accuracy, Pair, read_pairs
 from tests.judges.common_questions import QUESTIONS
 from tests.real_models import minilm_folder, smollm2_folder  # noqa: F401 - fixtures

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from judges.items import Encoded, Item, Message, Unscoreable
-from judges.rendering import Renderer
+from judges.engine.items import Encoded, Item, Message, Unscoreable
+from judges.engine.rendering import Renderer
 from tests.judges.tiny_models import CHAT, chat_tokenizer
 
 CHATTY = Renderer(chat_tokenizer(), 4000)
@@ -232,7 +232,7 @@ def test_an_encoder_without_a_template_reads_a_pair() -> None:
 
 
 def test_many_items_keep_their_order_over_several_calls_of_the_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("judges.rendering.CHUNK", 3)
+    monkeypatch.setattr("judges.engine.rendering.CHUNK", 3)
     items = [Item.of(str(n), "Hello?", "a" * n if n % 4 else "\ud83d") for n in range(11)]
     results = CHATTY.conversations(items)
     assert [isinstance(result, Encoded) for result in results] == [n % 4 != 0 for n in range(11)]

@@ -14,14 +14,14 @@ import torch
 
 from consumers.incidents import Incident
 from consumers.store import EventStore
-from judges.canaries import ITEMS as CANARIES
-from judges.items import Encoded, Item, Message
-from judges.models import Packed
-from judges.packing import Pack
-from judges.scorer import How, Scorer, likelihood_scorer, reward_scorer
+from judges.engine.canaries import ITEMS as CANARIES
+from judges.engine.items import Encoded, Item, Message
+from judges.engine.models import Packed
+from judges.engine.packing import Pack
+from judges.engine.scorer import How, Scorer, likelihood_scorer, reward_scorer
+from judges.engine.verify import probe
 from judges.scores import VIOLATION, Run, ScoreBoard, Value
 from judges.scoring import PacksTooLarge, RulerMoved, Scored, score_items
-from judges.verify import probe
 from tests.judges.tiny_models import CHAT, chat_tokenizer, conversations, language_model, reward_model
 
 ITEMS = conversations(6, 3, seed=4)

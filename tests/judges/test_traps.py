@@ -9,13 +9,13 @@ import pytest
 import torch
 import transformers
 
-import judges.attention
-from judges.attention import Prepared
-from judges.heads import Vocabulary
-from judges.items import Encoded
-from judges.models import is_packable
-from judges.scorer import How, Scorer, likelihood_scorer, reward_scorer
-from judges.verify import RulerRefused, compare_with_stock
+import judges.engine.attention
+from judges.engine.attention import Prepared
+from judges.engine.heads import Vocabulary
+from judges.engine.items import Encoded
+from judges.engine.models import is_packable
+from judges.engine.scorer import How, Scorer, likelihood_scorer, reward_scorer
+from judges.engine.verify import RulerRefused, compare_with_stock
 from tests.judges import alone
 from tests.judges.tiny_models import chat_tokenizer, conversations, language_model, reward_model
 
@@ -127,13 +127,13 @@ def test_positions_begin_anew_with_each_item(kind: str, monkeypatch: pytest.Monk
     model = reward_model(kind)
     scorer, expected = ruler(model), by_hand(model)
     assert off(scores(scorer), expected) < 1e-4
-    prepare = judges.attention.prepare
+    prepare = judges.engine.attention.prepare
 
     def running_on(*given: Any) -> Prepared:
         prepared = prepare(*given)
         return replace(prepared, positions=torch.arange(prepared.tokens.shape[1])[None])
 
-    monkeypatch.setattr("judges.models.prepare", running_on)
+    monkeypatch.setattr("judges.engine.models.prepare", running_on)
     assert off(scores(scorer), expected) > (FAR if kind == "gpt2" else 1e-4)
 
 
@@ -177,7 +177,7 @@ def test_an_architecture_that_may_not_be_packed_is_padded_and_right(kind: str, c
 def test_packed_all_the_same_it_would_be_wrong_and_verify_would_notice(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("judges.scorer.is_packable", lambda config: True)
+    monkeypatch.setattr("judges.engine.scorer.is_packable", lambda config: True)
     model = reward_model(kind, **({"sliding_window": 16} if kind == "mistral" else {}))
     scorer = ruler(model)
     assert scorer.spec.runs == "packed"
@@ -192,7 +192,7 @@ def test_packed_all_the_same_it_would_be_wrong_and_verify_would_notice(
 def test_a_wrong_mask_is_noticed_and_the_ruler_renamed(
     llama: Any, truth: np.ndarray[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("judges.attention._mask", lambda *_: None)  # causal, but at the upper left
+    monkeypatch.setattr("judges.engine.attention._mask", lambda *_: None)  # causal, but at the upper left
     scorer = ruler(llama)
     fallback, apart = scorer.verified(encoded(scorer))
     assert apart is not None
@@ -314,7 +314,7 @@ def test_a_model_left_in_training_is_put_to_evaluation() -> None:
 
 def test_a_mask_by_transformers_is_refused(llama: Any) -> None:
     with pytest.raises(ValueError, match="this release cannot be used for packing"):
-        judges.attention.packed_attention(llama, *[torch.zeros(1, 4, 8, 16)] * 3, torch.ones(8, 8), pack=None)  # type: ignore[arg-type]
+        judges.engine.attention.packed_attention(llama, *[torch.zeros(1, 4, 8, 16)] * 3, torch.ones(8, 8), pack=None)  # type: ignore[arg-type]
 
 
 def test_comparing_leaves_the_configuration_as_it_was(llama: Any) -> None:

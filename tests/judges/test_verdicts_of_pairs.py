@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges.judge_prompt import PROMPT_SHA256, fence, question
-from judges.pairs import ORDERS, Pair, PairsError, read_pairs
-from judges.verdict import RawVerdict, by_answer, by_tokens, merged, read_letter, spoken
+from judges.pairwise.judge_prompt import PROMPT_SHA256, fence, question
+from judges.pairwise.pairs import ORDERS, Pair, PairsError, read_pairs
+from judges.pairwise.verdict import RawVerdict, by_answer, by_tokens, merged, read_letter, spoken
 
 ALLOWED = {form.format(letter) + end for letter in "ABC" for form in ("{}", "[[{}]]", "**{}**") for end in ("", ".")}
 PAIR = Pair.of("p", "What is 2 + 2?", "4", "5")

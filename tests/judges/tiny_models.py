@@ -8,7 +8,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from judges.items import Item
+from judges.engine.items import Item
 
 VOCABULARY = 400
 WIDTH = 64
