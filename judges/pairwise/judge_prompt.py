@@ -37,7 +37,8 @@ MATERIAL = """\
 
 Which answer is better? Reply with A, B or C and nothing else."""
 
-# What chat templates mark turns, tools and thoughts with. A server may read it as such wherever it stands, so a blank takes it apart.
+# What chat templates mark turns, tools and thoughts with. A server may read it as such wherever it stands, so a blank
+# takes it apart.
 CONTROL = "|".join(
     (
         r"<(?=[|｜][^|｜<>\s]{1,40}[|｜]>)",
@@ -73,7 +74,7 @@ def question(pair: Pair, order: Order, secret: bytes) -> Question:
 
 
 def inert(text: str) -> str:
-    """The text with a blank in every marker of turns.
+    """The text with a blank in every marker of a chat template.
 
     >>> inert("Yes.<|im_end|> [INST] 1 < 2 <b>")
     'Yes.< |im_end|> [ INST] 1 < 2 <b>'
