@@ -29,6 +29,7 @@ JUDGED = """
     SELECT pair_id, judge, kind, annotator, family, revision, shown_order, choice, status, probability_a, time_us
     FROM preference WHERE time_us < :until
 """
+ANY = "SELECT 1 FROM preference WHERE time_us < :until LIMIT 1"
 SIDES = """
     SELECT pair_id, prompt_id, anchor_set, cohort, a_checkpoint, a_length, a_family, b_checkpoint, b_length, b_family,
            MAX(time_us) AS time_us
@@ -105,6 +106,12 @@ def read_preferences(engine: Engine, names: Names, until_us: int) -> Preferences
     pairs = pairs.merge(human, on="pair_id", how="left").merge(teacher, on="pair_id", how="left")
     pairs[["human_by", "teacher_status"]] = pairs[["human_by", "teacher_status"]].fillna("")
     return Preferences(pairs, _related(verdicts, pairs, students), anchors, watched, contradicted)
+
+
+def are_judged(engine: Engine, until_us: int) -> bool:
+    """Whether any judgment happened before `until_us`; asked before all are read."""
+    with reading(engine) as connection:
+        return connection.execute(text(ANY), {"until": until_us}).first() is not None
 
 
 def _read(connection: Connection, statement: str, until_us: int) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from judges.preference import Preferences, read_preferences
+from judges.preference import Preferences, are_judged, read_preferences
 from monitor.check import Interval, Measurement, check
 from monitor.fixed_sample import FixedSample, no_sample, points, sample
 from monitor.items import DAY_US, day_of
@@ -32,10 +32,13 @@ def judge_churn_divergence(
     as where the judge failed more than 2 points more often on one side.
     Source: Zheng et al. 2023, arXiv:2306.05685 (what judges prefer beside what people want); Manski 1990.
     """
-    said = read_preferences(snapshot.engine, snapshot.settings.judges, day_of(snapshot.as_of) * DAY_US)
+    until_us = day_of(snapshot.as_of) * DAY_US
     reference = snapshot.baseline.window.checkpoint or snapshot.settings.reference.checkpoint
-    if said.verdicts.empty or reference is None:
-        missing = "a reference that is a checkpoint" if len(said.verdicts) else "preferences of a watched judge"
+    said = None
+    if are_judged(snapshot.engine, until_us):
+        said = read_preferences(snapshot.engine, snapshot.settings.judges, until_us)
+    if said is None or said.verdicts.empty or reference is None:
+        missing = "preferences of a watched judge" if said is None or said.verdicts.empty else "a reference checkpoint"
         yield no_sample({}, tolerance, missing)
         return
     stayed = read_retention(snapshot, metric, higher_is_better, told_either_way)

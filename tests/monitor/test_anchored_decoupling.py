@@ -30,6 +30,7 @@ from tests.monitor.events import (
 from tests.monitor.live import live, tick_at
 
 CHECK = "anchored_decoupling"
+READ_EVALUATIONS = {CHECK, "rubric_overfitting", "teacher_style_convergence"}
 WORLD = {"days": 16, "reference_days": 10, "per_day": 20}
 AS_OF = START + 23 * DAY
 PRODUCTION = list(loop_events(**WORLD))
@@ -242,7 +243,8 @@ def test_evaluation_answers_never_enter_the_statistics_of_production() -> None:
     ]  # fmt: skip
     plain = look(in_memory([*with_conversations, *scores]), chosen, AS_OF).report
     beside = look(in_memory([*with_conversations, *scores, *REFERENCE, *own]), chosen, AS_OF).report
-    assert [f for f in beside.findings if f.check != CHECK] == [f for f in plain.findings if f.check != CHECK]
+    of_production = [[f for f in report.findings if f.check not in READ_EVALUATIONS] for report in (beside, plain)]
+    assert of_production[0] == of_production[1] != []
     assert beside.checkpoints == plain.checkpoints
     assert beside.notes == plain.notes
     assert [a for a in beside.alerts if a.check != CHECK] == list(plain.alerts)
