@@ -1,7 +1,7 @@
 """How often does each checkpoint win, by each judge, as it is and at equal lengths? And what is length, not quality?"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy.special import logit
 
 from judges.preference import Preferences
 from monitor.judge_figures import Array, Estimate, difference_of, share_of, won
+from monitor.statistics.coverage_bound import Covered, comparable, covered
 from monitor.statistics.length_controlled import Comparisons, LengthControlled, fit_length_controlled
 
 LEFT = 0.5  # of the gap in log-odds: less is not called quality
@@ -26,7 +27,9 @@ class Standing:
 
     pairs: with a verdict. soft: mean of the judge's own probabilities; None unless it gave one for every pair.
     length_controlled: None with `uncontrolled` saying why. human: people's, on those of the pairs they judged.
-    length, opponent_length: mean characters, None where unknown.
+    length, opponent_length: mean characters, None where unknown. covered: `win_rate` over all pairs offered, whatever
+    the judge would have said where it failed. beside: of the checkpoint that the judge failed on least often, against
+    the same opponent.
     """
 
     judge: str
@@ -40,6 +43,13 @@ class Standing:
     human: Estimate | None
     length: float | None
     opponent_length: float | None
+    covered: Covered
+    beside: tuple[str, Covered]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the judge failed on about as few of its pairs as on those of the checkpoint it stands beside."""
+        return comparable(self.covered, self.beside[1])
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,7 @@ class SameAtEqualLength:
     """Two checkpoints that differ against one opponent, the longer one winning more, and hardly at equal lengths.
 
     apart: raw difference of the win rates on the same prompts, its interval above 0. At equal lengths each lies within
-    the other's interval, and at most half of the gap in log-odds is left.
+    the other's interval, and at most half of the gap in log-odds is left. The judge failed on both about as often.
     """
 
     judge: str
@@ -59,17 +69,18 @@ class SameAtEqualLength:
 
 def leaderboard(preferences: Preferences, judge: str) -> tuple[list[Standing], list[SameAtEqualLength]]:
     """Every pair of checkpoints the judge compared, and which of their differences are length, not quality."""
-    frame = _turned(preferences, preferences.judged_by(judge))
-    fitted = _fitted(frame)
-    groups = [((str(one), str(other)), rows) for (one, other), rows in frame.groupby(["checkpoint", "opponent"])]
-    table = [_standing(judge, *names, rows, fitted) for names, rows in groups]
-    return table, list(_same_at_equal_length(table, frame))
+    offered = _turned(preferences, preferences.judged_by(judge))
+    told = offered[offered["won"].notna()]
+    fitted = _fitted(told)
+    groups = [((str(one), str(other)), rows) for (one, other), rows in offered.groupby(["checkpoint", "opponent"])]
+    table = [_standing(judge, *names, rows, fitted) for names, rows in groups if rows["won"].notna().any()]
+    return _beside(table), list(_same_at_equal_length(table, told))
 
 
 def _turned(preferences: Preferences, judged: pd.DataFrame) -> pd.DataFrame:
-    """Verdicts seen from one checkpoint of each two: the one that more often stands as answer a, else by name."""
+    """Judgments seen from one checkpoint of each two: the one that more often stands as answer a, else by name."""
     everything = preferences.pairs.groupby(["a_checkpoint", "b_checkpoint"]).size()
-    frame = judged[judged["verdict"].notna() & (judged["a_checkpoint"] != judged["b_checkpoint"])]
+    frame = judged[judged["a_checkpoint"] != judged["b_checkpoint"]]
     frame = frame[(frame["a_checkpoint"] != "") & (frame["b_checkpoint"] != "")].reset_index(drop=True)
     ends = frame[["a_checkpoint", "b_checkpoint"]].astype(object).to_numpy()
     counts = everything.to_dict()
@@ -123,9 +134,11 @@ def _finest(frame: pd.DataFrame) -> Array:
     return frame["won" if frame["soft"].isna().any() else "soft"].to_numpy(np.float64)
 
 
-def _standing(judge: str, checkpoint: str, opponent: str, rows: pd.DataFrame, fitted: _Fitted) -> Standing:
+def _standing(judge: str, checkpoint: str, opponent: str, offered: pd.DataFrame, fitted: _Fitted) -> Standing:
+    bounded = covered(offered["won"].to_numpy(np.float64))
+    rows = offered[offered["won"].notna()]
     rate = share_of(rows["won"].to_numpy(np.float64))
-    assert rate is not None  # a group of rows has rows
+    assert rate is not None  # a group has a verdict
     soft = None if rows["soft"].isna().any() else share_of(rows["soft"].to_numpy(np.float64))
     people = rows["human"].dropna().to_numpy(np.float64)
     mean = rows[["length", "opponent_length"]].mean(skipna=False)
@@ -143,12 +156,24 @@ def _standing(judge: str, checkpoint: str, opponent: str, rows: pd.DataFrame, fi
         human=share_of(people),
         length=length,
         opponent_length=opposite,
+        covered=bounded,
+        beside=(checkpoint, bounded),
     )
+
+
+def _beside(table: list[Standing]) -> list[Standing]:
+    """Each row with the best covered one against its opponent."""
+    best: dict[str, Standing] = {}
+    for row in sorted(table, key=lambda row: (row.covered.coverage, row.covered.offered)):
+        best[row.opponent] = row
+    return [replace(row, beside=(best[row.opponent].checkpoint, best[row.opponent].covered)) for row in table]
 
 
 def _same_at_equal_length(table: list[Standing], frame: pd.DataFrame) -> Iterator[SameAtEqualLength]:
     for one, other in combinations(table, 2):
         if one.opponent != other.opponent or None in (one.length, other.length):
+            continue
+        if not comparable(one.covered, other.covered):
             continue
         longer, shorter = sorted((one, other), key=lambda row: -(row.length or 0.0))
         apart = _apart(frame, longer, shorter)

@@ -6,6 +6,7 @@ from monitor.judge_card import Cards, JudgeCard
 from monitor.leaderboard import ESTIMATOR
 from monitor.report import wording
 from monitor.report.judges_words import (
+    coverage_sentence,
     figure_lines,
     length_sentence,
     level,
@@ -48,6 +49,7 @@ def _environment() -> Environment:
         level=level,
         standing=standing_line,
         length_sentence=length_sentence,
+        coverage_sentence=coverage_sentence,
     )
     return environment
 

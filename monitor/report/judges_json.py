@@ -81,6 +81,9 @@ def _standing(row: Standing) -> dict[str, Any]:
         "human": _estimate(row.human),
         "length": row.length,
         "opponent_length": row.opponent_length,
+        "coverage": row.covered.coverage,
+        "bounds": {"low": row.covered.least, "high": row.covered.most},
+        "comparable": row.comparable,
     }
 
 

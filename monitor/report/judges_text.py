@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from monitor.judge_card import Cards, JudgeCard
 from monitor.judge_figures import Estimate
 from monitor.leaderboard import ESTIMATOR, Standing
-from monitor.report.judges_words import figure_lines, length_sentence, opening_sentences, standing_line
+from monitor.report.judges_words import (
+    coverage_sentence,
+    figure_lines,
+    length_sentence,
+    opening_sentences,
+    standing_line,
+)
 from monitor.report.wording import count, day, name, percent
 
 WIDTH = 120
@@ -30,6 +36,9 @@ def _lines(cards: Cards) -> Iterator[str]:
     if cards.leaderboard:
         yield ""
         yield from _board(cards.leaderboard)
+    for row in cards.leaderboard:
+        if not row.comparable:
+            yield from _wrapped("! " + coverage_sentence(row), "  ")
     for found in cards.same_at_equal_length:
         yield from _wrapped("! " + length_sentence(found), "  ")
 
@@ -58,6 +67,8 @@ def _board(rows: tuple[Standing, ...]) -> Iterator[str]:
         named = zip((row.judge, row.checkpoint, row.opponent), names, strict=True)
         shown = " ".join(f"{name(text, width):<{width}}" for text, (_, width) in named)
         wins = [_short(found) for found in (row.soft or row.win_rate, row.length_controlled, row.human)]
+        if not row.comparable:
+            wins[:2] = ["INCONCLUSIVE"] * 2
         yield f"{shown} {count(row.pairs):>6}  {wins[0]:<15} {wins[1]:<15} {wins[2]}"
     yield from _wrapped(
         f"Wins: mean of the judge's probabilities where it gives them, else a tie is half. Same length: {ESTIMATOR}."

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from monitor.check import Interval, Slice
 from monitor.judge_card import AnchorMaker, Cards, JudgeCard
 from monitor.judge_figures import Anchored, Beside, Estimate
-from monitor.leaderboard import SameAtEqualLength
+from monitor.leaderboard import SameAtEqualLength, Standing
 from monitor.report.wording import NO_DATA, count, name, percent, percent_interval, points_interval
 from monitor.statistics.agreement import Share
+from monitor.statistics.coverage_bound import difference_bounds
 
 WORST = 3
 RELATIVES = {"same_family": "own family", "own_student": "own students"}
@@ -77,6 +78,18 @@ def length_sentence(found: SameAtEqualLength) -> str:
         f"{name(longer.checkpoint, 40)} wins {raw[0]} and {name(shorter.checkpoint, 40)} {raw[1]} against"
         f" {name(found.opponent, 40)}, {apart(found.apart)} apart; at equal lengths {even[0]} and {even[1]}:"
         f" {name(found.judge, 40)} pays for length, not quality"
+    )
+
+
+def coverage_sentence(row: Standing) -> str:
+    """Why a win rate says nothing beside another: the judge failed on the pairs of one more often."""
+    found, (other, full) = row.covered, row.beside
+    low, high = difference_bounds(found, full)
+    return (
+        f"{name(row.checkpoint, 40)} against {name(row.opponent, 40)} is INCONCLUSIVE: {name(row.judge, 40)} gave a"
+        f" verdict on {percent(found.coverage)} of its {count(found.offered)} pairs, on {percent(full.coverage)} of"
+        f" those of {name(other, 40)}; with what failed it wins {percent(found.least)} to {percent(found.most)},"
+        f" {100 * low:+.1f} to {100 * high:+.1f} points beside the other"
     )
 
 
