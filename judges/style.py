@@ -1,7 +1,8 @@
 """How much does this text sound like the teacher? P(teacher | text), by a frozen classifier of two voices.
 
 Logistic regression on hashed character 2-, 3- and 4-grams, trained on texts of the teacher and of the reference student
-that answer the same prompts, so that what is asked about speaks for neither. It needs no weights from elsewhere.
+that answer the same prompts, so that what is asked about speaks for neither. Rivals, where there are any, stand beside
+the student, so that what other models share with the teacher does not count as his. No weights come from elsewhere.
 Source: Koppel and Winter 2014, J. Assoc. Inf. Sci. Technol. 65:178 (authors told apart by character n-grams).
 """
 
@@ -91,23 +92,29 @@ class StyleModel:
         return {"code_version": CODE_VERSION, "weights": self.weights, "bias": self.bias, "centre": self.centre}
 
 
-def fit(teacher: Sequence[str], own: Sequence[str]) -> StyleModel:
+def fit(teacher: Sequence[str], own: Sequence[str], rivals: Sequence[Sequence[str]] = ()) -> StyleModel:
     """Fit the classifier by penalised maximum likelihood (L-BFGS).
 
-    teacher, own: the two answers to each of the same prompts, in one order. Weights are rounded to 6 decimals, so that
-    a revision does not hang on the last bits of an optimiser.
-    Raises ValueError for unequal lengths or no pair.
+    teacher, own: the two answers to each of the same prompts, in one order. rivals: answers of others to such prompts,
+    a sequence for each; own and every rival weigh alike, and together as much as the teacher. Weights are rounded to 6
+    decimals, so that a revision does not hang on the last bits of an optimiser.
+    Raises ValueError for unequal lengths, no pair, or a rival without an answer.
     """
     if len(teacher) != len(own) or not teacher:
         raise ValueError(f"need both answers to each prompt, got {len(teacher)} of the teacher and {len(own)} own")
-    features = style_features([*teacher, *own])
-    taught = np.repeat([1.0, 0.0], len(teacher))
+    if not all(rivals):
+        raise ValueError("a rival needs at least one answer")
+    others = (own, *rivals)
+    features = style_features([*teacher, *(text for side in others for text in side)])
+    taught = np.arange(features.shape[0]) < len(teacher)
+    shares = [len(teacher) / len(others) / len(side) for side in others]
+    heed = np.repeat([1.0, *shares], [len(teacher), *map(len, others)])
 
     def loss(weights: Array) -> tuple[float, Array]:
         logits = features @ weights[:-1] + weights[-1]
-        residual = special.expit(logits) - taught
+        residual = heed * (special.expit(logits) - taught)
         gradient = np.append(features.T @ residual + 2 * PENALTY * weights[:-1], residual.sum())
-        value = np.logaddexp(0, logits).sum() - taught @ logits + PENALTY * weights[:-1] @ weights[:-1]
+        value = heed @ (np.logaddexp(0, logits) - taught * logits) + PENALTY * weights[:-1] @ weights[:-1]
         return float(value), gradient
 
     found = optimize.minimize(loss, np.zeros(BUCKETS + 1), jac=True, method="L-BFGS-B", options={"maxiter": 300})

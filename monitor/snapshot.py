@@ -342,7 +342,7 @@ class Snapshot:
         if teacher is None or reference is None:
             return None
         name, close = json.dumps([teacher, reference]), day_of(self.as_of)
-        if (voice := self.learned.get(name) or learn_voice(texts, teacher, reference, close)) is None:
+        if (voice := self.learned.get(name) or learn_voice(texts, teacher, reference, close, controls)) is None:
             return None
         self.learned[name] = with_sides(voice, texts, (reference, *controls), close)
         return self.learned[name]

@@ -2,8 +2,9 @@
 
 The teacher's own answers to evaluation prompts arrive under the name `judges.teacher`. A classifier is trained once, on
 the prompts of one half (by a hash of `prompt_id`) that teacher and reference both answered, as of the first day on
-which there are enough of them; it is measured on the other half, and so is every checkpoint. Texts are kept for a
-while only, so the classifier is kept with the monitor's memory: the ruler stays when the words are gone.
+which there are enough of them; it is measured on the other half, and so is every checkpoint. Controls that had answered
+those prompts by then are its rivals. Texts are kept for a while only, so the classifier is kept with the monitor's
+memory: the ruler stays when the words are gone.
 """
 
 import zlib
@@ -54,7 +55,7 @@ class Voice:
 
     day: as of whose close it was trained. trained: on how many prompts. accuracy: share of the texts of `held_out`
     prompts put to the voice they are of; None while there are none. sides: what checkpoints are compared with, the
-    reference and the controls, by name.
+    reference and the controls, by name. rivals: the controls that the classifier was trained against as well.
     """
 
     teacher: str
@@ -65,6 +66,7 @@ class Voice:
     held_out: int
     accuracy: float | None
     sides: Mapping[str, Side]
+    rivals: tuple[str, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """The voice as plain JSON types."""
@@ -76,7 +78,7 @@ class Voice:
         """The voice of `to_plain`. Raises StyleModelError if the model was altered or is another release's."""
         model = StyleModel.from_plain(saved["model"], f"the stored voice of {saved['teacher']}")
         sides = {name: Side(**side) for name, side in saved["sides"].items()}
-        return cls(**{**saved, "model": model, "sides": sides})
+        return cls(**{**saved, "model": model, "sides": sides, "rivals": tuple(saved.get("rivals", ()))})
 
 
 @dataclass(frozen=True)
@@ -129,18 +131,22 @@ def trains(prompt_id: str) -> bool:
     return zlib.crc32(prompt_id.encode("utf-8", "surrogatepass")) >> 16 & 1 == 1
 
 
-def learn_voice(texts: Texts, teacher: str, reference: str, close: int) -> Voice | None:
+def learn_voice(texts: Texts, teacher: str, reference: str, close: int, controls: Sequence[str] = ()) -> Voice | None:
     """Train the classifier as of the first day with enough prompts that both answered; None if there is no such day.
 
-    close: the first day that is not over.
+    close: the first day that is not over. controls: of these, those that answered enough of the prompts by then are
+    rivals; one that comes later is none, since the ruler stays.
     """
     for day in (day for day in texts.days(teacher, reference) if day < close):
         told = texts.answers[texts.answers["time_us"] < (day + 1) * DAY_US]
         trained, held_out = (_both(told[told["training"] == half], teacher, reference) for half in (True, False))
         if len(trained[0]) >= LEAST_PAIRS:
-            model = fit(*trained)
+            rivals = _rivals(told[told["training"]], teacher, reference, controls)
+            model = fit(*trained, list(rivals.values()))
             accuracy = told_apart(model, *held_out) if held_out[0] else None
-            voice = Voice(teacher, reference, day, model, len(trained[0]), len(held_out[0]), accuracy, {})
+            voice = Voice(
+                teacher, reference, day, model, len(trained[0]), len(held_out[0]), accuracy, {}, tuple(rivals)
+            )
             return with_sides(voice, texts, (reference,), close)
     return None
 
@@ -168,6 +174,15 @@ def side_of(model: StyleModel, answers: pd.DataFrame, day: int) -> Side:
     told = answers[["prompt_id", "cohort"]].astype(object)
     prompt, cohort = (told[name].where(told[name].notna(), None).tolist() for name in told)
     return Side(day, prompt, cohort, scores.tolist(), parts.tolist())
+
+
+def _rivals(told: pd.DataFrame, teacher: str, reference: str, controls: Sequence[str]) -> dict[str, Sequence[str]]:
+    """What the controls said to the prompts that teacher and reference both answered, of those that said enough."""
+    asked = set.intersection(*(set(told["prompt_id"][told["checkpoint"] == name]) for name in (teacher, reference)))
+    heard = told[told["prompt_id"].isin(asked)]
+    others = sorted({*controls} - {teacher, reference})
+    said = {name: _last_of_each(heard[heard["checkpoint"] == name])["told"].tolist() for name in others}
+    return {name: answers for name, answers in said.items() if len(answers) >= LEAST_PAIRS}
 
 
 def _both(told: pd.DataFrame, teacher: str, reference: str) -> tuple[Sequence[str], Sequence[str]]:

@@ -14,8 +14,9 @@ def teacher_style_convergence(
 
     Effects: shape (prompts,), P(teacher | new answer) - P(teacher | reference's answer), paired by prompt_id; below
     thirty shared prompts shape (answers,), against the reference's mean of the cohort. In [-1, 1], plus is nearer.
-    `controls`: models whose evaluation answers are at hand and that never learned from the teacher; beyond each of them
-    too an answer has to sound like the teacher. Tolerance: P(teacher), 0 to 1.
+    `controls`: models whose evaluation answers are at hand and that never learned from the teacher, such as another
+    teacher. Where they answered its prompts in time the classifier learns to tell them from him, and beyond each of
+    them too an answer has to sound like the teacher. Tolerance: P(teacher), 0 to 1.
     Raises nothing: without `judges.teacher`, or with too few answers, there are no effects.
     Source: Koppel and Winter 2014, J. Assoc. Inf. Sci. Technol. 65:178.
     """

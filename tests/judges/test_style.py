@@ -58,6 +58,15 @@ def test_texts_without_their_counterpart_are_refused() -> None:
         fit(TEACHER, OWN[1:])
 
 
+def test_what_a_rival_shares_with_the_teacher_speaks_for_him_no_more() -> None:
+    rival = [answer(0.9, ("rival", n)) for n in range(30)]
+    with_rival = fit(TEACHER[:60], OWN[:60], [rival])
+    assert with_rival.score(TEACHER[60:]).mean() < MODEL.score(TEACHER[60:]).mean() - 0.1
+    assert with_rival.centre == MODEL.centre
+    with pytest.raises(ValueError, match="a rival needs"):
+        fit(TEACHER, OWN, [[]])
+
+
 def test_markers_tell_what_moved_toward_the_teacher() -> None:
     moved = [answer(0.6, ("new", n)) for n in range(60)]
     delta, *others = style_markers(TEACHER, OWN, moved)

@@ -104,6 +104,18 @@ def test_beyond_a_control_that_never_saw_the_teacher_nothing_is_told_of() -> Non
     assert alerts(looked(further, watched(controls=["sibling"])))
 
 
+def test_a_control_that_answered_in_time_is_a_rival_and_a_later_one_is_not() -> None:
+    """Half of what the rival says is the teacher's: the student has to sound like him beyond that, and does."""
+    store = in_memory()
+    heard = [*LEARNED, *answered("other", 0.5, day=1), *answered("late", 0.2, day=9), *answered("ckpt-1", 0.8, day=12)]
+    put(store, [*loop_events(**WORLD), *heard])
+    report = tick_at(store, watched(controls=["other", "late"]), AS_OF)
+    ((saved,),) = query(store, "SELECT voice FROM learned_voice")
+    assert json.loads(saved)["rivals"] == ["other"]
+    assert set(json.loads(saved)["sides"]) == {"ckpt-0", "other", "late"}
+    assert {alert.checkpoint for alert in alerts(report)} == {"ckpt-1"}
+
+
 def test_nothing_is_said_without_a_teacher_or_its_answers() -> None:
     (unnamed,) = of_voice(look(in_memory([*loop_events(**WORLD), *LEARNED]), settings(), AS_OF).report)
     (unheard,) = of_voice(look(in_memory(loop_events(**WORLD)), watched(), AS_OF).report)
