@@ -72,7 +72,7 @@ def _counted(rows: list[dict[str, Any]]) -> str:
 
 def _count(rows: list[dict[str, Any]], title: str) -> str:
     """How many are nearest to their own teacher, are accused of theirs, and of another house's."""
-    exact = house = owed = caught = wrong = chances = controls = innocent = 0
+    exact = right_house = owed = caught = wrong = chances = controls = innocent = 0
     for row in rows:
         taught = set(LEARNED_FROM[row["model"]])
         kin = {SHORT[teacher] for teacher in house(row["model"])}
@@ -82,12 +82,12 @@ def _count(rows: list[dict[str, Any]], title: str) -> str:
         chances += len(TEACHERS) - len(kin)
         owed += bool(taught)
         exact += nearest in {SHORT[teacher] for teacher in taught}
-        house += nearest in kin
+        right_house += nearest in kin
         caught += bool(accused & kin)
         controls += not taught
         innocent += not taught and not accused
     return (
-        f"nearest is the teacher itself in {exact} of {owed}, its house (gpt-3.5 and gpt-4 as one) in {house};"
+        f"nearest is the teacher itself in {exact} of {owed}, its house (gpt-3.5 and gpt-4 as one) in {right_house};"
         f" accused of that house {caught} of {owed}, wrongly of another {wrong} of {chances};"
         f" controls accused of none {innocent} of {controls}"
     )
