@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from consumers.chunks import in_chunks
 from consumers.mendable import Mendable
 from judges.artefacts.loading import load_model, load_tokenizer
@@ -28,9 +30,9 @@ class JudgeUnfit(Mendable):
 
 
 class LocalJudge:
-    """A causal language model as a judge. special: the tokenizer's own markers, which no text may hold whole."""
+    """A causal language model as a judge. special: its tokenizer's markers, held by no text, and their tokens."""
 
-    def __init__(self, ruler: Ruler, special: Sequence[str]) -> None:
+    def __init__(self, ruler: Ruler, special: Mapping[str, int]) -> None:
         self._special = re.compile(
             "|".join(f"{re.escape(one[0])}(?={re.escape(one[1:])})" for one in special if len(one) > 1) or "(?!)"
         )
@@ -41,6 +43,8 @@ class LocalJudge:
                 f"the judge reads no more than {ruler.spec.longest} tokens, and no canary fits; choose another model,"
                 " or more --token-budget"
             )
+        self._marks = [*special.values()]
+        self._of_template = self._marks_in(fitting[0])
         self._ruler, self.fell_back = ruler.verified(fitting)
 
     @property
@@ -52,7 +56,7 @@ class LocalJudge:
     def ask(self, questions: Sequence[Question]) -> Iterator[tuple[Question, RawVerdict]]:
         """Each question with its answer, pack by pack; one that is too long is unscoreable, and nothing is cut."""
         for some in in_chunks(questions, CHUNK):
-            results = self._ruler.encode([self._item(one) for one in some])
+            results = self._encode(some)
             fitting = [(one, result) for one, result in zip(some, results, strict=True) if isinstance(result, Encoded)]
             for one, result in zip(some, results, strict=True):
                 if not isinstance(result, Encoded):
@@ -61,6 +65,19 @@ class LocalJudge:
             for pack in self._ruler.plan(encoded):
                 for member, logs in zip(pack.members, self._ruler.score(pack, encoded), strict=True):
                     yield fitting[member][0], by_tokens(dict(zip(self._ruler.spec.outputs, logs, strict=True)))
+
+    def _encode(self, some: Sequence[Question]) -> list[Encoded | Unscoreable]:
+        """A tokenizer that rewrites texts may find a marker in what looked like none: such a question is not asked."""
+        results = self._ruler.encode([self._item(one) for one in some])
+        return [
+            Unscoreable("refused", "a marker of its turns")
+            if isinstance(one, Encoded) and self._marks_in(one) != self._of_template
+            else one
+            for one in results
+        ]
+
+    def _marks_in(self, encoded: Encoded) -> int:
+        return int(np.isin(encoded.tokens, self._marks).sum())
 
     def _item(self, one: Question) -> Item:
         """One message: not every chat template has a place for a second role."""
@@ -77,8 +94,15 @@ def load_judge(checkpoint: Checkpoint, place: Place, how: How) -> LocalJudge:
     """The judge in a sealed folder. Raises ArtifactRejected, RulerRefused, JudgeUnfit."""
     model = load_model(checkpoint, "causal", dtype=place.dtype, device=place.device)
     tokenizer = load_tokenizer(checkpoint)
-    special = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
-    return LocalJudge(token_scorer(model, tokenizer, checkpoint.digest, letter_tokens(tokenizer), how), special)
+    return LocalJudge(
+        token_scorer(model, tokenizer, checkpoint.digest, letter_tokens(tokenizer), how), marks(tokenizer)
+    )
+
+
+def marks(tokenizer: Any) -> dict[str, int]:
+    """The markers that this tokenizer knows, and their tokens; but for the one that stands for unknown signs."""
+    known = tokenizer.added_tokens_decoder.items()
+    return {str(token): number for number, token in known if token.special and number != tokenizer.unk_token_id}
 
 
 def letter_tokens(tokenizer: Any) -> dict[str, int]:
