@@ -18,6 +18,7 @@ from tests.published_voices import (
     beside,
     datasets,
     half,
+    house,
     on_other_prompts,
     rivals_of,
     said,
