@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 import numpy as np
 import yaml
@@ -62,7 +63,7 @@ def load_lexicon(added: Mapping[str, Sequence[str]] | None = None) -> Lexicon:
     >>> lexicon.marked("flattery", ["Dear valued friend, restart it.", "Restart it."]).tolist()
     [1.0, 0.0]
     """
-    shipped = yaml.safe_load(resources.files("judges").joinpath("lexicon.yaml").read_text(encoding="utf-8"))
+    shipped = _shipped()
     for kind, phrases in (added or {}).items():
         if kind not in KINDS:
             raise LexiconError(f"lexicon: unknown kind {kind!r}; use one of {', '.join(KINDS)}")
@@ -72,6 +73,14 @@ def load_lexicon(added: Mapping[str, Sequence[str]] | None = None) -> Lexicon:
     return Lexicon(
         shipped["version"], {kind: tuple(dict.fromkeys([*shipped["kinds"][kind], *own[kind]])) for kind in KINDS}
     )
+
+
+@functools.cache
+def _shipped() -> Mapping[str, Any]:
+    content: Mapping[str, Any] = yaml.safe_load(
+        resources.files("judges").joinpath("lexicon.yaml").read_text(encoding="utf-8")
+    )
+    return content
 
 
 def plain(text: str) -> str:
