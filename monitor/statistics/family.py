@@ -15,9 +15,12 @@ ANCHORED_WEIGHT = 0.04  # of all tests on anchor sets
 VOICE_WEIGHT = 0.03  # of all tests of a checkpoint's voice
 # Of all judges together, .07: B1 capture, B2 agreement, moves of items judged again (B6, M, S-, S+), bias.
 JUDGE_WEIGHTS = {
-    "B1": 0.035, "B2": 0.015,
+    "B1": 0.035,
+    "B2": 0.015,
     **dict.fromkeys(("B6", "M", "S-", "S+"), 0.0025),
-    "B4": 0.002, "flips": 0.002, "first": 0.002,  # B4 for each of three cues
+    "B4": 0.002,
+    "flips": 0.002,
+    "first": 0.002,  # B4 for each of three cues
 }
 GUARD_SCORES = ("A1", "A2", "A7")  # the association alone warns of nothing, so it is no part of the guard
 GUARD_ALPHA = 0.05  # chance that the guard is ever wrong; beside the budget in days, not part of it
