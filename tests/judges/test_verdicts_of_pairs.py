@@ -134,7 +134,7 @@ def test_a_marker_of_turns_does_not_reach_the_judge_whole(marker: str) -> None:
 
 def test_the_prompt_is_pinned() -> None:
     assert (
-        PROMPT_SHA256 == "120b29542ade21c7b983319cf3badb8cc5e1fb0228e2bccb8a7a6f99d1f778c5"
+        PROMPT_SHA256 == "b9cd5ee154b312b1880d1b7811138a6db7f764e9320d525d0c7370e1443963f3"
     )  # another text is another ruler: change both together
 
 
