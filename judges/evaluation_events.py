@@ -118,7 +118,7 @@ def _pair(ask: Asked, anchors: AnchorSet, item: PreferenceItem, scored: Scored) 
     a, b = (scored.values[side_id(anchors, item, side)] for side in "ab")
     choice = preferred(a, b)
     judge = {"name": ask.reward_name, "kind": "reward_model", "revision": scored.run.spec_id}
-    status = {} if choice else {"status": a.status if a.value is None else b.status}
+    status = {} if choice else {"status": _told_status(a if a.value is None else b)}
     yield _preference(anchors, item, f"score:{scored.run.spec_id}", judge, choice, max(_when(a), _when(b)), status)
     for vote in item.votes:
         judge = {"name": PEOPLE, "kind": "human", "annotator": vote.annotator}
@@ -152,10 +152,14 @@ def _score(ask: Asked, response_id: str, value: Value | None, run: Run, answered
     """A score under its ruler; one that is not there says why, or that there was no answer to score."""
     time_us = answered_us if value is None else _when(value)
     scorer = {"name": ask.reward_name, "kind": "reward_model", "revision": run.spec_id, "trained_on": True}
-    status, number = ("unscoreable", None) if value is None else (value.status, value.value)
-    told = {"too_long": "unscoreable"}.get(status, status)
-    data = {"response_id": response_id, "scorer": scorer, "value": number, "status": told}
+    status, number = ("unscoreable", None) if value is None else (_told_status(value), value.value)
+    data = {"response_id": response_id, "scorer": scorer, "value": number, "status": status}
     return envelope(SOURCE, f"{response_id}:score:{run.spec_id}", "score", time_us, data)
+
+
+def _told_status(value: Value) -> str:
+    """The wire format has no word for a text that is too long."""
+    return "unscoreable" if value.status == "too_long" else value.status
 
 
 def _when(value: Value) -> int:

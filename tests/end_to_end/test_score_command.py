@@ -98,6 +98,25 @@ def test_a_second_checkpoint_adds_only_what_is_its_own(models: Path, tmp_path: P
     assert counts.by_type["rewarddrift.preference.v1"] == 3 * ITEMS
 
 
+def test_what_is_too_long_to_be_scored_stays_in_the_events_as_unscoreable(models: Path, tmp_path: Path) -> None:
+    """Neither an answer nor a pair is lost because one of its texts does not fit into a pack."""
+    store, emitted, source, long = tmp_path / "s.sqlite", tmp_path / "e.jsonl", tmp_path / "long.jsonl", " ".join(TEXTS)
+    votes = [{"annotator": "ann", "vote": "a"}]
+    row = {"item_id": "p", "prompt": TEXTS[0], "a": long, "b": TEXTS[1], "votes": votes, "method": "human"}
+    source.write_text(json.dumps(row) + "\n")
+    seal_anchors(
+        source, tmp_path / "long", name="long", kind="preference", sealed_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    )
+    ran = reward_drift(
+        *command(models, store), "--anchors", tmp_path / "long", "--token-budget", 256, "--emit", emitted
+    )
+    assert ran.code == 0, ran.err
+    judged = [json.loads(line)["data"] for line in emitted.read_text().splitlines() if '"long/p@' in line]
+    assert [(one["choice"], one.get("status")) for one in judged] == [(None, "unscoreable"), ("a", None)]
+    with EventStore.open(store) as opened:
+        assert opened.counts().rejected_open == 0
+
+
 def test_the_numbers_shown_are_those_of_the_events(models: Path, tmp_path: Path) -> None:
     emitted = tmp_path / "events.jsonl"
     ran = reward_drift(*command(models, tmp_path / "s.sqlite", "--emit", emitted, "--json"))
