@@ -12,10 +12,10 @@ from sqlalchemy import text
 from consumers.ingest import IngestResult, ingest
 from consumers.sources import JsonlSource
 from consumers.store import EventStore
-from monitor.items import DAY_US, EPOCH
+from monitor.detection.tick import look
+from monitor.production.items import DAY_US, EPOCH
 from monitor.result import EventCounts, Report
 from monitor.settings import Settings
-from monitor.tick import look
 
 LAST_EVENT = "SELECT MAX(time_us) FROM event"
 

@@ -5,13 +5,13 @@ import hashlib
 from collections.abc import Sequence
 
 from consumers.store import EventStore
-from monitor.incident_alerts import save_incidents
-from monitor.items import EPOCH
-from monitor.memory import Memory
+from monitor.detection.memory import Memory
+from monitor.detection.state import MonitorState
+from monitor.detection.tick import look, tick
+from monitor.oncall.incident_alerts import save_incidents
+from monitor.production.items import EPOCH
 from monitor.result import Report
 from monitor.settings import Settings
-from monitor.state import MonitorState
-from monitor.tick import look, tick
 
 DECIDING = {"loop", "reward", "outcome", "reference", "cohorts", "unit", "checks", "alerts", "judges"}
 

@@ -14,20 +14,20 @@ from sqlalchemy import Engine, text
 
 from consumers.incidents import Incident, read_incidents
 from judges.lexicon import Lexicon
-from monitor.anchored_items import AnchorSet, read_anchor_sets
-from monitor.anchored_pairs import Pairs, pairs_of
-from monitor.audit import chances, evenly_asked, share_asked
-from monitor.baseline import COHORT_UNITS, Baseline, cohort_labels, cohort_values
+from monitor.anchored.anchored_items import AnchorSet, read_anchor_sets
+from monitor.anchored.anchored_pairs import Pairs, pairs_of
 from monitor.check import Measurement, Slice
-from monitor.escapes import Kind, answered, asks_everybody
-from monitor.items import Items, day_of
-from monitor.judge_records import JudgeRecords, read_records
-from monitor.seeking import marked_answers, shares_by_cohort
+from monitor.judging.judge_records import JudgeRecords, read_records
+from monitor.production.audit import chances, evenly_asked, share_asked
+from monitor.production.baseline import COHORT_UNITS, Baseline, cohort_labels, cohort_values
+from monitor.production.escapes import Kind, answered, asks_everybody
+from monitor.production.items import Items, day_of
+from monitor.production.seeking import marked_answers, shares_by_cohort
 from monitor.settings import Settings
 from monitor.statistics.pairs import disjoint_pairs
 from monitor.statistics.reference_error import ReferenceError, allowance_by_day, reference_error
-from monitor.voice import Texts, Voice, learn_voice, read_texts, with_sides
-from monitor.voice_pairs import VoiceMeasurement, voices_of
+from monitor.voices.voice import Texts, Voice, learn_voice, read_texts, with_sides
+from monitor.voices.voice_pairs import VoiceMeasurement, voices_of
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]

@@ -6,13 +6,13 @@ from typing import Any
 from sqlalchemy import text
 
 from consumers.store import EventStore
-from monitor.alerts import OPEN
-from monitor.intake import noticed, told
-from monitor.items import EPOCH, date_of
-from monitor.memory import Memory
+from monitor.detection.memory import Memory
+from monitor.detection.state import MonitorState
+from monitor.oncall.alerts import OPEN
+from monitor.oncall.intake import noticed, told
+from monitor.production.items import EPOCH, date_of
 from monitor.result import plain_json
 from monitor.settings import Settings
-from monitor.state import MonitorState
 
 BLIND_DAYS = 2
 NEWEST = "SELECT type, MAX(time_us) FROM event GROUP BY type ORDER BY type"

@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 
 from judges.style import StyleModel, fit
-from monitor.comparisons import Comparison
+from monitor.anchored.comparisons import Comparison
 from monitor.statistics.paired import p_no_harm
 from monitor.statistics.voice import p_not_nearer
-from monitor.voice import Side, Texts, Voice, side_of, trains
-from monitor.voice_comparisons import MATERIAL, compare_voice
-from monitor.voice_pairs import voices_of
+from monitor.voices.voice import Side, Texts, Voice, side_of, trains
+from monitor.voices.voice_comparisons import MATERIAL, compare_voice
+from monitor.voices.voice_pairs import voices_of
 
 FOLDER = Path(os.environ.get("REWARD_DRIFT_DATA", "")) / "alpaca_eval"
 OUTPUTS = FOLDER / "outputs.jsonl.gz"

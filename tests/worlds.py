@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Engine
 
-from monitor.alerts import SEVERITIES
-from monitor.baseline import find_window, fit_baseline
-from monitor.book import SeriesBook
 from monitor.check import load_checks
-from monitor.explain import Case
-from monitor.items import DAY_US, EPOCH, Items
-from monitor.memory import Memory
+from monitor.detection.book import SeriesBook
+from monitor.detection.memory import Memory
+from monitor.detection.tick import explained, follow, measure
+from monitor.oncall.alerts import SEVERITIES
+from monitor.production.baseline import find_window, fit_baseline
+from monitor.production.items import DAY_US, EPOCH, Items
 from monitor.result import Alert
 from monitor.settings import Settings
 from monitor.snapshot import Snapshot
-from monitor.tick import explained, follow, measure
+from monitor.telling.explain import Case
 
 SUCCESS = np.array([0.87, 0.75, 0.63, 0.51])
 THUMBS = np.array([0.70, 0.65, 0.60, 0.50])
@@ -51,7 +51,7 @@ class World:
 
 
 def items(world: World, seed: int) -> pd.DataFrame:
-    """The frame that `monitor.items.load_items` would give for this world."""
+    """The frame that `monitor.production.items.load_items` would give for this world."""
     rng = np.random.default_rng(seed)
     per_day = world.labels + world.unlabelled
     day = np.repeat(np.arange(REFERENCE_DAYS + DAYS), per_day)
@@ -158,7 +158,7 @@ class Watched:
 
 
 def watch(frame: pd.DataFrame, engine: Engine, replayed: bool = True) -> Watched:
-    """Steps 2 to 6 of `monitor.tick` over a world's frame, as of the midnight after its last day.
+    """Steps 2 to 6 of `monitor.detection.tick` over a world's frame, as of the midnight after its last day.
 
     engine: of an empty store, which checks that read raw events find empty.
     """

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from monitor.anchored_pairs import measure
+from monitor.anchored.anchored_pairs import measure
 from monitor.check import Measurement, check
 from monitor.snapshot import Snapshot
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from monitor.check import Measurement, check
-from monitor.escapes import KINDS
+from monitor.production.escapes import KINDS
 from monitor.snapshot import Snapshot
 from monitor.statistics.reference_error import QUANTILE
 from monitor.statistics.scores import outcome_loss

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from monitor.check import Measurement, check
-from monitor.judge_effects import conceded, moves, no_judge, of_moves, told_of
+from monitor.judging.judge_effects import conceded, moves, no_judge, of_moves, told_of
 from monitor.snapshot import Snapshot
 
 

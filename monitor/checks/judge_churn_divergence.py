@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from judges.preference import Preferences, are_judged, read_preferences
 from monitor.check import Interval, Measurement, check
-from monitor.fixed_sample import FixedSample, no_sample, points, sample
-from monitor.items import DAY_US, day_of
-from monitor.retained import Retention, read_retention
+from monitor.detection.fixed_sample import FixedSample, no_sample, points, sample
+from monitor.judging.won_pairs import gain_of
+from monitor.production.items import DAY_US, day_of
+from monitor.production.retained import Retention, read_retention
 from monitor.snapshot import Snapshot
-from monitor.won_pairs import gain_of
 
 HIGH_END = 0.975  # each of two: together their high ends miss as often as one low end of .95
 EARLIER = 3  # checkpoints before the newest that a message recalls

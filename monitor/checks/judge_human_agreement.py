@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from monitor.check import Measurement, check
-from monitor.judge_effects import conceded, disagreements, measured, no_judge
+from monitor.judging.judge_effects import conceded, disagreements, measured, no_judge
 from monitor.snapshot import Snapshot
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from monitor.check import Measurement, check
-from monitor.curve import SERIES
+from monitor.production.curve import SERIES
 from monitor.snapshot import Snapshot
 from monitor.statistics.scores import outcome_loss
 

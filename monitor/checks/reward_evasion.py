@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from monitor.beside_holdback import measure_beside_holdback
 from monitor.check import Measurement, check
-from monitor.escapes import KINDS
+from monitor.production.beside_holdback import measure_beside_holdback
+from monitor.production.escapes import KINDS
 from monitor.snapshot import Snapshot
 
 

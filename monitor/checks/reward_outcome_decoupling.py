@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from monitor.beside_holdback import (
+from monitor.check import Measurement, check
+from monitor.production.beside_holdback import (
     LEAST_HELD,
     beside_holdback,
     measure_beside_holdback,
     value_beyond_expected,
     value_for_reward,
 )
-from monitor.check import Measurement, check
 from monitor.snapshot import Snapshot
 from monitor.statistics import scores
 

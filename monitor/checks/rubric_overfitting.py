@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from monitor.anchored.rulers import excesses, known_rulers
 from monitor.check import Interval, Measurement, check
-from monitor.fixed_sample import no_sample, points, sample
-from monitor.rulers import excesses, known_rulers
+from monitor.detection.fixed_sample import no_sample, points, sample
 from monitor.snapshot import Snapshot
 
 

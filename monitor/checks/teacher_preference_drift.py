@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from monitor.check import Measurement, check
-from monitor.judge_effects import captures, conceded, disagreements, measured, no_judge
+from monitor.judging.judge_effects import captures, conceded, disagreements, measured, no_judge
 from monitor.snapshot import Snapshot
 
 

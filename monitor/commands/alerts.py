@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor.alerts import OPEN
 from monitor.commands.common import (
     DEFAULT_SETTINGS,
     DEFAULT_STORE,
@@ -19,10 +18,11 @@ from monitor.commands.common import (
     print_json,
     settings_of,
 )
-from monitor.episodes import StoredEpisode
-from monitor.items import date_of
+from monitor.detection.state import MonitorState
+from monitor.oncall.alerts import OPEN
+from monitor.oncall.episodes import StoredEpisode
+from monitor.production.items import date_of
 from monitor.result import plain_json
-from monitor.state import MonitorState
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from monitor.baseline import ReferenceMissing
 from monitor.commands.common import (
     DEFAULT_SETTINGS,
     DEFAULT_STORE,
@@ -20,13 +19,14 @@ from monitor.commands.common import (
     print_json,
     settings_of,
 )
-from monitor.items import EPOCH, date_of
-from monitor.memory import Memory
-from monitor.reference import decide
+from monitor.detection.memory import Memory
+from monitor.detection.state import MonitorState
+from monitor.production.baseline import ReferenceMissing
+from monitor.production.items import EPOCH, date_of
+from monitor.production.reference import decide
+from monitor.production.versions import FIRST_NOTE, Version
 from monitor.result import plain_json
 from monitor.settings import ReferenceSettings
-from monitor.state import MonitorState
-from monitor.versions import FIRST_NOTE, Version
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -24,8 +24,8 @@ from monitor.commands.common import (
     say,
     settings_of,
 )
-from monitor.items import microseconds
-from monitor.judge_card import Cards, judge_cards
+from monitor.judging.judge_card import Cards, judge_cards
+from monitor.production.items import microseconds
 from monitor.replay import after_last_event, ingested
 from monitor.report.judges_html import judges_html
 from monitor.report.judges_json import cards_json

@@ -16,7 +16,7 @@ from monitor.commands.common import (
     say,
     settings_of,
 )
-from monitor.label_queue import mapping_of, next_labels, write_queue
+from monitor.labels.label_queue import mapping_of, next_labels, write_queue
 from monitor.replay import after_last_event
 
 

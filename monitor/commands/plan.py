@@ -11,9 +11,6 @@ from typing import Annotated
 import typer
 
 from consumers.store import EventStore
-from monitor.alternatives import alternative
-from monitor.backtest import Plant
-from monitor.backtest import backtest as look_back
 from monitor.commands.common import (
     DEFAULT_SETTINGS,
     DEFAULT_STORE,
@@ -29,10 +26,13 @@ from monitor.commands.common import (
     settings_of,
     with_known_checks,
 )
-from monitor.history import recall
-from monitor.loops import loop_of_numbers, loops_of_history
-from monitor.power import Power
-from monitor.power import power as plan_power
+from monitor.planning.alternatives import alternative
+from monitor.planning.backtest import Plant
+from monitor.planning.backtest import backtest as look_back
+from monitor.planning.history import recall
+from monitor.planning.loops import loop_of_numbers, loops_of_history
+from monitor.planning.power import Power
+from monitor.planning.power import power as plan_power
 from monitor.replay import ingested
 from monitor.report.plan_text import backtest_text, power_text
 from monitor.result import plain_json

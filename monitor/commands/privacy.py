@@ -28,10 +28,10 @@ from monitor.commands.common import (
     say,
     settings_of,
 )
-from monitor.items import EPOCH, microseconds
-from monitor.quotes import Dropped, drop_quotes
+from monitor.detection.state import MonitorState
+from monitor.production.items import EPOCH, microseconds
 from monitor.result import plain_json
-from monitor.state import MonitorState
+from monitor.telling.quotes import Dropped, drop_quotes
 
 WEIGHTS = "Weights cannot be un-trained: a model trained on these words keeps what it learnt until it is retired."
 LATER = "Events of this user that come from now on are new data; late copies of old events change nothing."

@@ -32,8 +32,8 @@ from monitor.commands.common import (
 )
 from monitor.commands.doctor_kafka import kafka_rows
 from monitor.commands.store_url import is_url, shown
-from monitor.items import day_of
-from monitor.judge_sight import AnchorPace, anchor_paces
+from monitor.judging.judge_sight import AnchorPace, anchor_paces
+from monitor.production.items import day_of
 from monitor.settings import SettingsError, load_settings
 
 TEMPLATE = """\

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from monitor.alerts import SEVERITIES
 from monitor.commands.common import (
     DEFAULT_SETTINGS,
     DEFAULT_STORE,
@@ -26,8 +25,9 @@ from monitor.commands.common import (
     say,
     settings_of,
 )
-from monitor.deliver import configured_receivers
-from monitor.outbox import deliver
+from monitor.oncall.alerts import SEVERITIES
+from monitor.oncall.deliver import configured_receivers
+from monitor.oncall.outbox import deliver
 from monitor.replay import replay as replay_files
 from monitor.report.html import render_html
 from monitor.report.json import render_json

@@ -2,8 +2,8 @@
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from monitor.judge_card import Cards, JudgeCard
-from monitor.leaderboard import ESTIMATOR
+from monitor.judging.judge_card import Cards, JudgeCard
+from monitor.judging.leaderboard import ESTIMATOR
 from monitor.report import wording
 from monitor.report.judges_words import (
     coverage_sentence,

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.judge_card import FEWEST_ANCHORED, OLDEST_DAYS, AnchorMaker, Cards, JudgeCard
-from monitor.judge_figures import Anchored, Beside, Estimate
-from monitor.leaderboard import ESTIMATOR, SameAtEqualLength, Standing
+from monitor.judging.judge_card import FEWEST_ANCHORED, OLDEST_DAYS, AnchorMaker, Cards, JudgeCard
+from monitor.judging.judge_figures import Anchored, Beside, Estimate
+from monitor.judging.leaderboard import ESTIMATOR, SameAtEqualLength, Standing
 from monitor.report.judges_words import length_sentence
 from monitor.statistics.agreement import Share
 

@@ -3,9 +3,9 @@
 import textwrap
 from collections.abc import Iterator
 
-from monitor.judge_card import Cards, JudgeCard
-from monitor.judge_figures import Estimate
-from monitor.leaderboard import ESTIMATOR, Standing
+from monitor.judging.judge_card import Cards, JudgeCard
+from monitor.judging.judge_figures import Estimate
+from monitor.judging.leaderboard import ESTIMATOR, Standing
 from monitor.report.judges_words import (
     coverage_sentence,
     figure_lines,

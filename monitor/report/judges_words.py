@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from monitor.check import Interval, Slice
-from monitor.judge_card import AnchorMaker, Cards, JudgeCard
-from monitor.judge_figures import Anchored, Beside, Estimate
-from monitor.leaderboard import SameAtEqualLength, Standing
+from monitor.judging.judge_card import AnchorMaker, Cards, JudgeCard
+from monitor.judging.judge_figures import Anchored, Beside, Estimate
+from monitor.judging.leaderboard import SameAtEqualLength, Standing
 from monitor.report.wording import NO_DATA, count, name, percent, percent_interval, points_interval
 from monitor.statistics.agreement import Share
 from monitor.statistics.coverage_bound import difference_bounds

@@ -4,9 +4,9 @@ import datetime as dt
 from collections import Counter
 from dataclasses import dataclass
 
+from monitor.anchored.comparisons import CHECK as ANCHORED
 from monitor.check import Finding, Verdict
-from monitor.comparisons import CHECK as ANCHORED
-from monitor.judge_records import CHECKS as JUDGE_CHECKS
+from monitor.judging.judge_records import CHECKS as JUDGE_CHECKS
 from monitor.report import wording
 from monitor.report.wording import SEVERITIES, name, slice_name
 from monitor.result import Alert, CheckpointSummary, Report

@@ -3,9 +3,9 @@
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
-from monitor.backtest import Backtest, First, Raised, Seen
-from monitor.guard import NAME as GUARD
-from monitor.power import HEADLINE, STORIES, WITHIN_DAYS, Power
+from monitor.detection.guard import NAME as GUARD
+from monitor.planning.backtest import Backtest, First, Raised, Seen
+from monitor.planning.power import HEADLINE, STORIES, WITHIN_DAYS, Power
 from monitor.report.wording import count, day, name, percent, points_interval, slice_name, statistic
 from monitor.statistics.family import GUARD_ALPHA
 

@@ -20,9 +20,9 @@ from typing import Any
 from consumers.ingest import ingest
 from consumers.sources import JsonlSource
 from consumers.store import EventStore
+from monitor.detection.tick import look
 from monitor.service import tick_store
 from monitor.settings import parse_settings
-from monitor.tick import look
 from tests.benchmarks.loop_events import DAYS, FIRST, SETTINGS, write_events
 from tests.benchmarks.results_file import save
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from consumers.store import EventStore
-from monitor.alerts import SEVERITIES
+from monitor.oncall.alerts import SEVERITIES
 from tests.worlds import World, items, selected_items, watch
 
 RESULTS = Path(__file__).parent / "results"

@@ -21,10 +21,10 @@ from consumers.rejected import ReplayRefused
 from consumers.sources import JsonlSource
 from consumers.store import EventStore
 from consumers.wipe import wipe
-from monitor.quotes import drop_quotes
+from monitor.detection.state import MonitorState
+from monitor.detection.tick import look
 from monitor.replay import after_last_event
-from monitor.state import MonitorState
-from monitor.tick import look
+from monitor.telling.quotes import drop_quotes
 from tests.consumers.test_store import intake
 from tests.end_to_end.command import reward_drift
 from tests.monitor.events import (

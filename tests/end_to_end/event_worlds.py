@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from monitor.items import DAY_US, EPOCH
+from monitor.production.items import DAY_US, EPOCH
 from tests.worlds import FIRST_DAY
 
 Event = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from monitor.items import DAY_US
+from monitor.production.items import DAY_US
 from monitor.replay import replay
 from monitor.settings import load_settings
 from tests.end_to_end.command import reward_drift

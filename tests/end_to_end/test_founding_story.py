@@ -15,15 +15,15 @@ import pytest
 from consumers.ingest import ingest
 from consumers.sources import JsonlSource
 from consumers.store import EventStore
-from monitor.alerts import EpisodeKey
 from monitor.check import Finding
-from monitor.explain import explain
-from monitor.items import DAY_US, EPOCH
+from monitor.detection.tick import look
+from monitor.oncall.alerts import EpisodeKey
+from monitor.production.items import DAY_US, EPOCH
 from monitor.result import Report
 from monitor.service import tick_store
 from monitor.settings import load_settings
 from monitor.snapshot import slice_name
-from monitor.tick import look
+from monitor.telling.explain import explain
 from tests.end_to_end.command import reward_drift_process
 from tests.end_to_end.event_worlds import Event, first_days, world_events, write_events, write_settings
 from tests.worlds import CHECKPOINT_DAYS, DAYS, FIRST_DAY, REFERENCE_DAYS, Watched, World, items, watch

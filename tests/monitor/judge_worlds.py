@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 
 from consumers.store import EventStore
-from monitor.alerts import SEVERITIES
-from monitor.baseline import no_baseline
-from monitor.book import SeriesBook
 from monitor.check import load_checks
-from monitor.explain import Case
-from monitor.items import EPOCH, load_items
-from monitor.judge_records import CHECKS, NO_PAIRS, NO_SCORES, JudgeRecords, Ruler
-from monitor.memory import Memory
+from monitor.detection.book import SeriesBook
+from monitor.detection.memory import Memory
+from monitor.detection.tick import explained, follow, measure
+from monitor.judging.judge_records import CHECKS, NO_PAIRS, NO_SCORES, JudgeRecords, Ruler
+from monitor.oncall.alerts import SEVERITIES
+from monitor.production.baseline import no_baseline
+from monitor.production.items import EPOCH, load_items
 from monitor.result import Alert
 from monitor.snapshot import Snapshot
-from monitor.tick import explained, follow, measure
+from monitor.telling.explain import Case
 from tests.monitor.judged_events import JUDGED
 
 FIRST, CHECKPOINT_DAYS = 20454, 14  # 2026-01-01
@@ -59,7 +59,7 @@ class Watched:
 
 
 def anchors(world: World, rng: np.random.Generator) -> pd.DataFrame:
-    """Verdicts of person, teacher and judge, as `monitor.judge_records.Ruler` holds them."""
+    """Verdicts of person, teacher and judge, as `monitor.judging.judge_records.Ruler` holds them."""
     day = np.repeat(np.arange(world.reference + world.days), world.per_day)
     step = np.where(day < world.reference, 0, (day - world.reference) // CHECKPOINT_DAYS + 1)
     progress = np.minimum(step / world.steps, 1.0)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from monitor.check import Finding, load_checks
-from monitor.reference import freeze
-from monitor.runner import census
+from monitor.detection.runner import census
+from monitor.production.reference import freeze
 from monitor.settings import Settings
 from monitor.snapshot import Snapshot
 from tests.monitor.events import DAY, START, Event, event, in_memory, outcome, response, score

@@ -3,7 +3,7 @@ from itertools import pairwise, product
 
 import pytest
 
-from monitor.alerts import SEVERITIES, Crossing, Episode, Reason, transition
+from monitor.oncall.alerts import SEVERITIES, Crossing, Episode, Reason, transition
 
 CHECK = "reward_outcome_decoupling"
 

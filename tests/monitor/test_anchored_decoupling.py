@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from monitor.check import Finding, Verdict
+from monitor.detection.state import MonitorState
+from monitor.detection.tick import look
 from monitor.report.html import render_html
 from monitor.report.text import render_text
 from monitor.result import Alert, Report
-from monitor.state import MonitorState
 from monitor.status import status_of
-from monitor.tick import look
 from tests.monitor.anchored_events import scored
 from tests.monitor.events import (
     DAY,

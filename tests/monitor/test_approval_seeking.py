@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import text
 
 from monitor.check import Finding, Verdict
+from monitor.detection.tick import look
 from monitor.result import Report
 from monitor.settings import Settings
-from monitor.tick import look
 from tests.monitor.events import DAY, START, Event, in_memory, loop_events, settings
 from tests.monitor.live import live
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from monitor.audit import evenly_asked, share_asked
 from monitor.check import Verdict
+from monitor.detection.tick import look
+from monitor.production.audit import evenly_asked, share_asked
 from monitor.result import Report
-from monitor.tick import look
 from tests.monitor.events import DAY, START, Event, in_memory, loop_events, settings
 from tests.monitor.live import found, live, told
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from consumers.store import EventStore
-from monitor.alerts import SEVERITIES
-from monitor.alternatives import alternative
-from monitor.backtest import Backtest, First, Mirror, Plant, PlantImpossible, backtest, mirror, plant_drop
-from monitor.history import History, NothingToLookBackOn, recall
+from monitor.oncall.alerts import SEVERITIES
+from monitor.planning.alternatives import alternative
+from monitor.planning.backtest import Backtest, First, Mirror, Plant, PlantImpossible, backtest, mirror, plant_drop
+from monitor.planning.history import History, NothingToLookBackOn, recall
 from monitor.settings import SettingsError
 from tests.end_to_end.command import reward_drift
 from tests.end_to_end.event_worlds import first_days, world_events, write_events, write_settings

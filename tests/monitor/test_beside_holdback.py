@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from consumers.store import EventStore
-from monitor import beside_holdback
+from monitor.detection.tick import look
+from monitor.production import beside_holdback
 from monitor.result import Alert
-from monitor.tick import look
 from tests.monitor.events import Event, in_memory, loop_events, settings
 from tests.monitor.live import found, live, told
 from tests.worlds import FIRST_DAY, REFERENCE_DAYS, World, items, watch

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from consumers.store import EventStore
-from monitor.items import DAY_US
+from monitor.production.items import DAY_US
 from tests.worlds import FIRST_DAY, REFERENCE_DAYS, World, items, watch
 
 HOURS = 5

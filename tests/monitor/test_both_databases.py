@@ -16,10 +16,10 @@ from sqlalchemy import make_url, text
 from consumers.incidents import EXPIRED, Found
 from consumers.intake import Intake
 from consumers.store import EventStore
-from monitor.outbox import FIRST_RETRY, Delivered, deliver
-from monitor.state import MonitorState
+from monitor.detection.state import MonitorState
+from monitor.detection.tick import look
+from monitor.oncall.outbox import FIRST_RETRY, Delivered, deliver
 from monitor.status import status_of
-from monitor.tick import look
 from tests.consumers.examples import line
 from tests.end_to_end.command import Ran, reward_drift
 from tests.monitor.events import DAY, HOUR, START, loop_events, outcome, put, response, settings, told_on

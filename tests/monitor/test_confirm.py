@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from monitor.book import FIELDS, SeriesBook, SeriesInfo, SeriesKey
-from monitor.confirm import CHECK, component_evidence
-from monitor.curve import CHECK as CURVE_CHECK
+from monitor.detection.book import FIELDS, SeriesBook, SeriesInfo, SeriesKey
+from monitor.detection.confirm import CHECK, component_evidence
+from monitor.detection.tick import look
+from monitor.production.curve import CHECK as CURVE_CHECK
 from monitor.report.json import render_json
 from monitor.report.text import render_text
 from monitor.result import Alert, Confirmed
 from monitor.statistics.reference_error import QUANTILE
 from monitor.statistics.verdicts import verdict
-from monitor.tick import look
 from tests.monitor.events import DAY, START, in_memory, loop_events, settings
 from tests.sample_reports import gamed_report
 

@@ -13,12 +13,12 @@ from consumers.incidents import EXPIRED, Found
 from consumers.intake import Intake
 from consumers.store import EventStore
 from monitor import check as registry
-from monitor.baseline import find_window, fit_baseline
 from monitor.check import Check, Finding, Measurement, Verdict, load_checks
-from monitor.items import load_items
-from monitor.runner import census, judged, run_checks
+from monitor.detection.runner import census, judged, run_checks
+from monitor.detection.tick import look
+from monitor.production.baseline import find_window, fit_baseline
+from monitor.production.items import load_items
 from monitor.snapshot import Snapshot
-from monitor.tick import look
 from tests.monitor.anchored_events import scored
 from tests.monitor.events import DAY, START, Event, in_memory, loop_events, settings, thumbs
 from tests.monitor.judged_events import Taste, asked_again, days

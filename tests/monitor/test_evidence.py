@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from monitor.book import SeriesBook
 from monitor.check import Measurement
-from monitor.evidence import Path, family_weights, walk
+from monitor.detection.book import SeriesBook
+from monitor.detection.evidence import Path, family_weights, walk
 
 THRESHOLDS = {"ticket": 30.0, "warning": 365.0, "page": 3650.0}
 SERIES = {"A1": "reward_outcome_decoupling", "A2": "reward_outcome_decoupling", "A3": "reward_outcome_association"}

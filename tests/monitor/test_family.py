@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as any_
 
-from monitor.book import SeriesBook, SeriesInfo, SeriesKey
-from monitor.evidence import family_weights
+from monitor.detection.book import SeriesBook, SeriesInfo, SeriesKey
+from monitor.detection.evidence import family_weights
 from monitor.statistics.family import (
     ANCHORED_WEIGHT,
     CURVE_WEIGHT,

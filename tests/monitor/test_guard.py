@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from monitor.alerts import GUARD, Crossing, Episode, EpisodeKey
-from monitor.book import SeriesBook
 from monitor.check import Measurement
-from monitor.evidence import Path, family_weights, run
-from monitor.guard import CHECK, NAME, SLICE, THRESHOLDS, guard_path, spoken_for
+from monitor.detection.book import SeriesBook
+from monitor.detection.evidence import Path, family_weights, run
+from monitor.detection.guard import CHECK, NAME, SLICE, THRESHOLDS, guard_path, spoken_for
+from monitor.oncall.alerts import GUARD, Crossing, Episode, EpisodeKey
 from monitor.statistics.detector import BET_WEIGHTS, BETS, guard_masses, log_factors
 from monitor.statistics.family import GUARD_ALPHA
 

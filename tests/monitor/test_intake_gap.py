@@ -8,10 +8,10 @@ from consumers.incidents import ARTIFACT_REJECTED, EXPIRED, FLOOD, TRUNCATED, Fo
 from consumers.intake import Intake
 from consumers.store import EventStore
 from monitor.check import Verdict
+from monitor.detection.state import MonitorState, UnknownAlert
 from monitor.report.html import render_html
 from monitor.report.text import render_text
 from monitor.result import Report
-from monitor.state import MonitorState, UnknownAlert
 from monitor.status import status_of, status_text
 from tests.monitor.events import DAY, START, in_memory, loop_events, settings
 from tests.monitor.live import query, tick_at

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from monitor.items import EPOCH, day_of, load_items
+from monitor.production.items import EPOCH, day_of, load_items
 from tests.monitor.events import (
     DAY,
     DEBUGGING,

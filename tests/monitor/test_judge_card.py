@@ -11,9 +11,9 @@ import pytest
 
 from consumers.store import EventStore
 from judges.preference import read_preferences
-from monitor.items import microseconds
-from monitor.judge_card import FEWEST_ANCHORED, OLDEST_DAYS, Cards, JudgeCard, calibration, judge_cards
-from monitor.judge_figures import share_of
+from monitor.judging.judge_card import FEWEST_ANCHORED, OLDEST_DAYS, Cards, JudgeCard, calibration, judge_cards
+from monitor.judging.judge_figures import share_of
+from monitor.production.items import microseconds
 from monitor.report.judges_html import judges_html
 from monitor.report.judges_json import cards_json
 from monitor.report.judges_text import judges_text

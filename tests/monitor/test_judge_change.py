@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from monitor.check import Finding, Verdict
+from monitor.detection.tick import look
 from monitor.result import Alert, Report
-from monitor.tick import look
 from tests.monitor.events import DAY, START, Event, event, in_memory
 from tests.monitor.judged_events import JUDGED, Taste, asked_again, days
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from monitor.check import Finding, Verdict
-from monitor.tick import look, tick
-from monitor.won_pairs import gain_of
+from monitor.detection.tick import look, tick
+from monitor.judging.won_pairs import gain_of
 from tests.monitor.events import DAY, START, Event, in_memory, loop_events, put, settings
 from tests.monitor.ruler_events import findings_of, judged_pairs, users_who_leave
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from monitor.check import Verdict
-from monitor.items import day_of
-from monitor.judge_sight import anchor_paces
+from monitor.detection.state import MonitorState
+from monitor.detection.tick import look
+from monitor.judging.judge_sight import anchor_paces
+from monitor.production.items import day_of
 from monitor.result import Alert, Report
-from monitor.state import MonitorState
 from monitor.status import status_of
-from monitor.tick import look
 from tests.monitor.anchored_events import scored
 from tests.monitor.events import DAY, START, Event, in_memory, loop_events, put, settings
 from tests.monitor.judged_events import JUDGED, JUDGES, Taste, days

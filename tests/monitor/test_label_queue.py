@@ -15,8 +15,8 @@ from consumers.importers.table import import_table
 from consumers.store import EventStore
 from judges.emitted import store_events
 from judges.preference import read_preferences
-from monitor.items import load_items, microseconds
-from monitor.label_queue import mapping_of, next_labels, write_queue
+from monitor.labels.label_queue import mapping_of, next_labels, write_queue
+from monitor.production.items import load_items, microseconds
 from monitor.statistics.label_draw import draw_chances, systematic_draw, weighted_share
 from monitor.statistics.prediction_powered import weighted_mean
 from monitor.statistics.shares import share_interval

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from monitor.check import Finding, Verdict
-from monitor.items import load_items
-from monitor.tick import look
+from monitor.detection.tick import look
+from monitor.production.items import load_items
 from tests.monitor.events import DAY, HOUR, START, Event, in_memory, loop_events, outcome, response, settings
 from tests.monitor.live import live, told
 

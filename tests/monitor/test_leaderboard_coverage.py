@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from monitor.judge_card import Cards
-from monitor.leaderboard import Standing
+from monitor.judging.judge_card import Cards
+from monitor.judging.leaderboard import Standing
 from monitor.report.judges_html import judges_html
 from monitor.report.judges_json import cards_json
 from monitor.report.judges_text import judges_text

@@ -13,11 +13,11 @@ import pytest
 
 from consumers.database import writing
 from consumers.store import EventStore
-from monitor.outbox import FIRST_RETRY, LAST_RETRY, Delivered, deliver, enqueue
-from monitor.receivers.port import DeliveryFailed, Receiver
-from monitor.receivers.stdout import StdoutReceiver
-from monitor.receivers.webhook import WebhookReceiver
-from monitor.state import MonitorState
+from monitor.detection.state import MonitorState
+from monitor.oncall.outbox import FIRST_RETRY, LAST_RETRY, Delivered, deliver, enqueue
+from monitor.oncall.receivers.port import DeliveryFailed, Receiver
+from monitor.oncall.receivers.stdout import StdoutReceiver
+from monitor.oncall.receivers.webhook import WebhookReceiver
 from tests.monitor.events import START, in_memory
 from tests.monitor.live import query
 from tests.sample_reports import gamed_report

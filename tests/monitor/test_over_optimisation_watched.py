@@ -5,11 +5,11 @@ import pytest
 
 from consumers.store import EventStore
 from monitor.check import Finding, Verdict
-from monitor.curve_alerts import curve_finding
-from monitor.items import EPOCH
+from monitor.detection.state import MonitorState
+from monitor.detection.tick import look
+from monitor.production.items import EPOCH
 from monitor.result import Alert, Report
-from monitor.state import MonitorState
-from monitor.tick import look
+from monitor.telling.curve_alerts import curve_finding
 from tests.monitor.events import DAY, START, Event, event, in_memory, put, settings
 from tests.monitor.live import live, tick_at, told
 from tests.monitor.peaked_loop import peaked_events

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from consumers.store import EventStore
-from monitor.history import History, recall
-from monitor.loops import NothingToPlanWith, loop_of_numbers, loops_of_history
-from monitor.power import power
+from monitor.planning.history import History, recall
+from monitor.planning.loops import NothingToPlanWith, loop_of_numbers, loops_of_history
+from monitor.planning.power import power
+from monitor.planning.sight import Harm, Loop
 from monitor.report.plan_text import power_text
-from monitor.sight import Harm, Loop
 from monitor.statistics.detector import BETS, COMPANION_FLOOR, DetectorState, advance, log_factors, mixture
 from monitor.statistics.non_inferiority import labels_needed
 from tests.end_to_end.command import reward_drift

@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy import text
 
 from consumers.store import EventStore
-from monitor.alerts import OPEN
-from monitor.baseline import ReferenceMissing, Window
-from monitor.guard import THRESHOLDS, guard_path
-from monitor.items import DAY_US, day_of
-from monitor.reference import decide
+from monitor.detection.guard import THRESHOLDS, guard_path
+from monitor.detection.state import MonitorState
+from monitor.oncall.alerts import OPEN
+from monitor.production.baseline import ReferenceMissing, Window
+from monitor.production.items import DAY_US, day_of
+from monitor.production.reference import decide
 from monitor.result import Report
 from monitor.settings import ReferenceSettings
-from monitor.state import MonitorState
 from tests.end_to_end.command import Ran, reward_drift
 from tests.monitor.events import DAY, START, Event, in_memory, loop_events, outcome, put, score, settings, told_on
 from tests.monitor.live import dumped, found, live, query, revived, tick_at, told

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis.extra import numpy as arrays
 
-from monitor.book import SeriesBook
 from monitor.check import Measurement
-from monitor.curve import CHECK as CURVE
-from monitor.evidence import deployed, run
-from monitor.memory import Memory
-from monitor.state import MonitorState
+from monitor.detection.book import SeriesBook
+from monitor.detection.evidence import deployed, run
+from monitor.detection.memory import Memory
+from monitor.detection.state import MonitorState
+from monitor.production.curve import CHECK as CURVE
 from monitor.statistics.detector import deployment_masses, log_factors
 from tests.monitor.events import in_memory, loop_events, put, settings
 from tests.monitor.live import found, live, tick_at, told

@@ -6,8 +6,8 @@ import pytest
 
 from consumers.store import EventStore
 from monitor.check import Finding, Verdict
+from monitor.detection.tick import look
 from monitor.result import Alert
-from monitor.tick import look
 from tests.monitor.events import DAY, START, Event, in_memory, loop_events, score, settings
 from tests.monitor.live import live, told
 from tests.worlds import FIRST_DAY, REFERENCE_DAYS, World, items, watch

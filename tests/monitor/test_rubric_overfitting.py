@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from monitor.check import Finding, Verdict
+from monitor.detection.tick import look, tick
 from monitor.statistics.clustered import excess_rank, mean_difference
-from monitor.tick import look, tick
 from tests.monitor.events import DAY, START, Event, in_memory, loop_events, put, settings
 from tests.monitor.ruler_events import findings_of, scored_by_two
 

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import text
 
 from consumers.store import EventStore
+from monitor.anchored.comparisons import VOICE_CHECK
 from monitor.check import Finding, Verdict
-from monitor.comparisons import VOICE_CHECK
+from monitor.detection.tick import look
 from monitor.result import Alert, Report
 from monitor.settings import Settings
-from monitor.tick import look
 from tests.monitor.events import DAY, START, Event, in_memory, loop_events, put, response, settings
 from tests.monitor.live import live, query, tick_at
 from tests.monitor.voices import answered

@@ -20,12 +20,12 @@ from consumers.database import migrate
 from consumers.store import EventStore
 from monitor import check
 from monitor.check import Verdict, load_checks
-from monitor.memory import FORMAT, Memory
+from monitor.detection.memory import FORMAT, Memory
+from monitor.detection.state import MonitorState
+from monitor.detection.state_migrations import CHAIN, MIGRATIONS
+from monitor.detection.tick import look
 from monitor.replay import after_last_event, replay
 from monitor.result import Report
-from monitor.state import MonitorState
-from monitor.state_migrations import CHAIN, MIGRATIONS
-from monitor.tick import look
 from tests.monitor.events import (
     DAY,
     HOUR,

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from monitor.audit import least_lately
-from monitor.items import day_of, load_items
+from monitor.detection.tick import look
+from monitor.production.audit import least_lately
+from monitor.production.items import day_of, load_items
 from monitor.result import Report
 from monitor.snapshot import unit_means
 from monitor.statistics.detector import (
@@ -19,7 +20,6 @@ from monitor.statistics.detector import (
     mixture,
 )
 from monitor.statistics.reference_error import QUANTILE
-from monitor.tick import look
 from tests.monitor.events import DAY, HOUR, START, Event, in_memory, loop_events, outcome, response, settings
 from tests.monitor.live import found, live, told
 

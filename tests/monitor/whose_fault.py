@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from monitor.detection.tick import look
 from monitor.result import Report
-from monitor.tick import look
 from tests.monitor.events import DAY, START, Event, event, in_memory, outcome, response, score, settings
 
 FILE = Path(os.environ.get("REWARD_DRIFT_DATA", "-")) / "pandalm" / "pandalm_pairs.jsonl.gz"

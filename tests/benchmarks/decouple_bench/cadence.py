@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from monitor.blame import LOOK_BACK_DAYS
-from monitor.evidence import likely_start, walk
+from monitor.detection.evidence import likely_start, walk
 from monitor.statistics.change_point import change_shares
 from monitor.statistics.family import series_weight
+from monitor.telling.blame import LOOK_BACK_DAYS
 from tests.benchmarks.decouple_bench import metrics
 from tests.benchmarks.decouple_bench.detectors import GLOBAL_A1, backed
 from tests.benchmarks.decouple_bench.measured import Run

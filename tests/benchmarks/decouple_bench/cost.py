@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.book import FIELDS
+from monitor.detection.book import FIELDS
 from monitor.statistics.detector import DetectorState, advance, daily_log_sums, mixture
 from tests.benchmarks.decouple_bench import rivals
 from tests.benchmarks.decouple_bench.scenarios import FIRST_DAY, Array

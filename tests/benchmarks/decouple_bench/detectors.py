@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitor.book import SeriesKey
-from monitor.evidence import family_weights, walk
+from monitor.detection.book import SeriesKey
+from monitor.detection.evidence import family_weights, walk
 from monitor.statistics.detector import COMPANION_FLOOR, DetectorState, advance, daily_log_sums, mixture
 from tests.benchmarks.decouple_bench import measured
 from tests.benchmarks.decouple_bench.scenarios import (

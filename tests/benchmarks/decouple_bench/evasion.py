@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import create_engine
 
-from monitor.baseline import Window, fit_baseline
-from monitor.book import SeriesBook
 from monitor.check import REGISTRY
 from monitor.checks import reward_evasion
-from monitor.escapes import KINDS
-from monitor.evidence import family_weights, walk
-from monitor.items import DAY_US, EPOCH, Items
+from monitor.detection.book import SeriesBook
+from monitor.detection.evidence import family_weights, walk
+from monitor.production.baseline import Window, fit_baseline
+from monitor.production.escapes import KINDS
+from monitor.production.items import DAY_US, EPOCH, Items
 from monitor.snapshot import Snapshot
 from monitor.statistics.family import escape_weight
 from tests.benchmarks.decouple_bench import metrics

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from monitor.baseline import COHORT_UNITS, Baseline, Window, fit_baseline
-from monitor.book import SeriesBook, SeriesKey
 from monitor.check import Measurement
-from monitor.items import DAY_US
+from monitor.detection.book import SeriesBook, SeriesKey
+from monitor.production.baseline import COHORT_UNITS, Baseline, Window, fit_baseline
+from monitor.production.items import DAY_US
 from monitor.settings import Settings
 from monitor.snapshot import unit_means
 from monitor.statistics import scores

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.evidence import family_weights, walk
+from monitor.detection.evidence import family_weights, walk
 from monitor.statistics.attribution import PARENTS
 from tests.benchmarks.decouple_bench import metrics
 from tests.benchmarks.decouple_bench.detectors import backed

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from sqlalchemy import create_engine
 
-from monitor.baseline import Window, fit_baseline
-from monitor.book import SeriesBook, SeriesKey
 from monitor.check import load_checks
-from monitor.explain import material_harm
-from monitor.items import DAY_US, EPOCH, Items
+from monitor.detection.book import SeriesBook, SeriesKey
+from monitor.production.baseline import Window, fit_baseline
+from monitor.production.items import DAY_US, EPOCH, Items
 from monitor.snapshot import Snapshot, slice_name
+from monitor.telling.explain import material_harm
 from tests.benchmarks.decouple_bench import measured
 from tests.benchmarks.decouple_bench.measured import ASSOCIATION, DECOUPLING, SETTINGS, TIERS
 from tests.benchmarks.decouple_bench.scenarios import (
