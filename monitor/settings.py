@@ -2,57 +2,26 @@
 
 import datetime as dt
 import difflib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError, model_validator
 
 from consumers.kafka_settings import KafkaSettings
 from consumers.mendable import Mendable
-
-UNITS_OF_TIME = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
-LONGEST_SECONDS = 100 * 366 * 86400
+from monitor.gate.settings import GateSettings
+from monitor.section import Duration, Moment, Name, Range, Section
 
 
 class SettingsError(Mendable):
     """The settings cannot be used; the message lists every problem with file, line, key and the nearest valid key."""
 
 
-def _duration(value: object) -> object:
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", value.strip())):
-        seconds = float(match[1]) * UNITS_OF_TIME[match[2]]
-        if seconds <= LONGEST_SECONDS:
-            return dt.timedelta(seconds=seconds)
-        raise ValueError("a duration of at most 100 years")
-    if isinstance(value, dt.timedelta):
-        return value
-    raise ValueError("a duration such as 14d, 12h or 30m")
-
-
-def _midnight(value: object) -> object:
-    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-        return dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
-    if isinstance(value, dt.datetime) and value.tzinfo is None:
-        return value.replace(tzinfo=dt.UTC)
-    return value
-
-
-Duration = Annotated[dt.timedelta, BeforeValidator(_duration), Field(gt=dt.timedelta(0))]
-Moment = Annotated[dt.datetime, BeforeValidator(_midnight)]
-Range = tuple[FiniteFloat, FiniteFloat]
-Name = Annotated[str, Field(min_length=1, max_length=512)]
 SliceName = Annotated[str, Field(pattern=r"^[^=]+=.+$")]
 Restart = Literal["day", "deployment"]
 Multiplier = Annotated[FiniteFloat, Field(gt=0)]
-
-
-class Section(BaseModel):
-    """A part of the settings: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False)
 
 
 class RewardSettings(Section):
@@ -116,12 +85,6 @@ class JudgeSettings(Section):
     watched: tuple[Name, ...] = ()
     teacher: Name | None = None
     human: Name | None = None
-
-
-class GateSettings(Section):
-    """Checks without which the gate cannot say GO."""
-
-    required: tuple[Name, ...] = ()
 
 
 class AlertSettings(Section):

@@ -1,0 +1,28 @@
+"""What must a gate have seen, and how sure must it be?"""
+
+import datetime as dt
+from typing import Annotated
+
+from pydantic import Field, FiniteFloat
+
+from monitor.section import Duration, Name, Section
+
+SliceName = Annotated[str, Field(pattern=r"^[^=]+=.+$")]
+
+
+class GateSettings(Section):
+    """What the weekly go/no-go asks.
+
+    required: checks without which it cannot say GO; none named: reward against outcome, and the capability contract's.
+    protected: slices (`tier=enterprise`) that must pass each; none named: every cohort value with enough units.
+    alpha: chance of a wrong GO, and of a wrong NO-GO, each over everything that was looked at.
+    rollback: how long the checkpoint before must stay servable. contract: the capability contract's file, beside this
+    one. anchor_age: the oldest that an outcome of a held-out item may be.
+    """
+
+    required: tuple[Name, ...] = ()
+    protected: tuple[SliceName, ...] = ()
+    alpha: Annotated[FiniteFloat, Field(gt=0, lt=0.5)] = 0.05
+    rollback: Duration = dt.timedelta(days=30)
+    anchor_age: Duration = dt.timedelta(days=90)
+    contract: Name | None = None
