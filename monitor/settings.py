@@ -1,18 +1,16 @@
 """What does the user want watched? One `reward-drift.yaml`, checked whole before anything starts."""
 
 import datetime as dt
-import difflib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from consumers.kafka_settings import KafkaSettings
 from consumers.mendable import Mendable
 from monitor.gate.settings import GateSettings
 from monitor.section import Duration, Moment, Name, Range, Section
+from monitor.yaml_section import load_section, parse_section
 
 
 class SettingsError(Mendable):
@@ -155,79 +153,17 @@ class Settings(Section):
         return self
 
 
+OTHERWISE = "`reward-drift init` writes a commented one"
+
+
 def load_settings(path: Path) -> Settings:
     """Read and check a settings file.
 
     Raises SettingsError naming file, line, key and cause of every problem at once.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: no such file; `reward-drift init` writes a commented one") from None
-    except (OSError, UnicodeDecodeError) as fault:
-        raise SettingsError(f"{path}: cannot be read: {fault}") from None
-    return parse_settings(text, str(path))
+    return load_section(path, Settings, SettingsError, OTHERWISE)
 
 
 def parse_settings(text: str, name: str = "reward-drift.yaml") -> Settings:
     """Check the text of a settings file; `name` stands in the messages. Raises SettingsError."""
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as fault:
-        raise SettingsError(f"{name}: not YAML: {' '.join(str(fault).split())}") from None
-    if not isinstance(values, dict):
-        raise SettingsError(f"{name}: must be a mapping with at least `outcome: {{metric: NAME}}`")
-    if twice := [f"{name}:{line}: {key}: written twice" for line, key in _written_twice(tree)]:
-        raise SettingsError("\n".join(twice))
-    try:
-        return Settings.model_validate(values)
-    except ValidationError as fault:
-        raise SettingsError("\n".join(_problems(fault, tree, name))) from None
-
-
-def _problems(fault: ValidationError, tree: yaml.Node | None, name: str) -> Iterator[str]:
-    for error in fault.errors():
-        path = tuple(str(part) for part in error["loc"])
-        line = _line_of(tree, path)
-        message = error["msg"].removeprefix("Value error, ")
-        if error["type"] == "extra_forbidden":
-            message = f"unknown key{_nearest(path)}"
-        yield f"{name}:{line}: {'.'.join(path) or 'settings'}: {message}"
-
-
-def _written_twice(node: yaml.Node | None, path: str = "") -> Iterator[tuple[int, str]]:
-    """Line and key of every key that its mapping already has: YAML would silently take the last one."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[object] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                yield key.start_mark.line + 1, f"{path}{key.value}"
-            seen.add(key.value)
-            if value.start_mark.index > node.start_mark.index:  # an alias may lead back up
-                yield from _written_twice(value, f"{path}{key.value}.")
-
-
-def _line_of(node: yaml.Node | None, path: tuple[str, ...]) -> int:
-    line = node.start_mark.line + 1 if node else 1
-    for part in path:
-        found = None
-        if isinstance(node, yaml.MappingNode):
-            found = next(((key, value) for key, value in node.value if key.value == part), None)
-        if not found:
-            break
-        line, node = found[0].start_mark.line + 1, found[1]
-    return line
-
-
-def _nearest(path: tuple[str, ...]) -> str:
-    section: type[BaseModel] = Settings
-    for part in path[:-1]:
-        found = section.model_fields[part].annotation if part in section.model_fields else None
-        kinds = [kind for kind in (found, *get_args(found)) if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if not kinds:
-            return ""
-        section = kinds[0]
-    known = [field.alias or key for key, field in section.model_fields.items()]
-    close = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
-    return f"; did you mean `{close[0]}`?" if close else f"; known keys: {', '.join(known)}"
+    return parse_section(text, name, Settings, SettingsError, OTHERWISE)
