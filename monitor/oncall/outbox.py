@@ -32,9 +32,16 @@ class Delivered:
     failed: int
 
 
-def enqueue(connection: Connection, dedup_key: str, alert: Alert, receivers: Sequence[str], now: dt.datetime) -> None:
-    """Add one row a receiver to the caller's transaction."""
-    body = json.dumps({"dedup_key": dedup_key, "alert": plain_json(asdict(alert))})
+def enqueue(
+    connection: Connection,
+    dedup_key: str,
+    alert: Alert,
+    receivers: Sequence[str],
+    now: dt.datetime,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Add one row a receiver to the caller's transaction. more: what else the message says (see oncall/message.py)."""
+    body = json.dumps({"dedup_key": dedup_key, "alert": plain_json(asdict(alert)), **(more or {})})
     for receiver in receivers:
         row = {"key": dedup_key, "receiver": receiver, "body": body, "now": microseconds(now)}
         connection.execute(text(ADD), row)
