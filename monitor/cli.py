@@ -41,6 +41,8 @@ class Commands(LazyGroup):
         ),
         "baseline": Entry("monitor.commands.baseline:app", "What the loop is compared with: list, set."),
         "judge": Entry("monitor.commands.judge:judge", "Ask a judge which of two answers is better, in both orders."),
+        "freeze": Entry("monitor.commands.freeze:freeze", "Stop every promotion: the gate says NO-GO."),
+        "unfreeze": Entry("monitor.commands.freeze:unfreeze", "End a freeze: the gate decides again."),
         "judges": Entry("monitor.commands.judges:judges", "Compare judges with people and with the teacher."),
         "label-queue": Entry("monitor.commands.label_queue:label_queue", "What to label next, as a file to fill in."),
         "export": Entry("monitor.commands.exchange:export", "Write training labels, from curated feedback only."),
