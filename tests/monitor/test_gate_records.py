@@ -38,13 +38,13 @@ def fill(engine: Engine, count: int = 5) -> None:
         assert write_record(engine, report(f"ckpt-{number + 1}"), lambda: NOW) == number + 1
 
 
-def without_triggers(engine: Engine, *statements: str) -> None:
+def without_triggers(engine: Engine, *statements: str, **given: str) -> None:
     """What somebody does who owns the database."""
     with writing(engine) as connection:
         for name in connection.execute(text(TRIGGERS[engine.dialect.name])).scalars().all():
             connection.execute(text(f"DROP TRIGGER {name}"))
         for statement in statements:
-            assert connection.execute(text(statement)).rowcount
+            assert connection.execute(text(statement), given).rowcount
 
 
 def test_a_record_holds_the_report_and_comes_back_by_loop_and_number(engine: Engine) -> None:
@@ -144,7 +144,8 @@ def test_an_edited_record_with_a_hash_of_its_own_is_told_by_the_next_one(engine:
     parts = [2, two.loop, 1_772_323_200_000_000, content, two.previous]
     assert two.recorded_at.timestamp() * 1e6 == parts[2]
     digest = hashlib.sha256(canonical_json(parts).encode()).hexdigest()
-    without_triggers(engine, f"UPDATE gate_record SET content = '{content}', digest = '{digest}' WHERE number = 2")
+    edit = "UPDATE gate_record SET content = :content, digest = :digest WHERE number = 2"
+    without_triggers(engine, edit, content=content, digest=digest)
     assert verify_chain(engine) == ["record 3 does not follow on record 2"]
 
 
