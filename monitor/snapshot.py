@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -285,6 +285,10 @@ class Snapshot:
         frame = self.items.frame[self.baseline.window.roles(self.items.frame) == "monitored"]
         began = frame.groupby("checkpoint")["time_us"].min()
         return None if began.empty else str(began.sort_index().idxmax())
+
+    def in_question(self, checkpoints: Sequence[str]) -> list[str]:
+        """Which of these, in their order, a check of checkpoints speaks of: all of them."""
+        return list(checkpoints)
 
     def provenance(self) -> pd.DataFrame:
         """Feedback counted as label or reward: what it says of itself, and what the rest of the store says of it.

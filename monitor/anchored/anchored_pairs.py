@@ -80,6 +80,19 @@ def pairs_of(anchors: AnchorSet, reference: str, settings: Settings) -> Iterator
             yield replace(pair, anchor_set=anchors.name, checkpoint=name, reference=reference, place=place, day=day)
 
 
+def newest_pair(anchors: AnchorSet, checkpoint: str, reference: str, settings: Settings) -> Pairs:
+    """Two checkpoints by all that is known of both today; without an answer of either, a pair that says so."""
+    for name in (reference, checkpoint):
+        if name not in anchors.checkpoints:
+            empty = (np.zeros(0), np.zeros(0))
+            needs = f"answers of {name!r} to the items of {anchors.name}"
+            return Pairs(anchors.name, checkpoint, reference, 0, 0, empty, empty, needs)
+    day = max(*anchors.days(checkpoint), *anchors.days(reference))
+    pair = _pair(anchors.answered(reference, day), anchors.answered(checkpoint, day), settings)
+    oldest = min(anchors.days(checkpoint)[-1], anchors.days(reference)[-1])
+    return replace(pair, anchor_set=anchors.name, checkpoint=checkpoint, reference=reference, day=oldest)
+
+
 def measure(pairs: Pairs, tolerance: float, worth: float) -> PairedMeasurement:
     """A7 of each item, and what reward and outcome changed by; open where something of the item is missing."""
     reward = difference(*pairs.rewards)

@@ -144,12 +144,12 @@ def _interval(least: FloatArray, most: FloatArray) -> Interval:
 
 
 def _shares(measured: PairedMeasurement) -> dict[str, float]:
-    loss = _stream(-(measured.outcome[0] + measured.outcome[1]) / 2)
-    gained = _stream((measured.reward[0] + measured.reward[1]) / 2)
+    loss = one_sample(-(measured.outcome[0] + measured.outcome[1]) / 2)
+    gained = one_sample((measured.reward[0] + measured.reward[1]) / 2)
     return label_shares(loss, gained, measured.gain, measured.reverse, measured.worth)
 
 
-def _stream(effects: FloatArray) -> Stream:
-    """All items as one day, on which the whole change is there; paired, so that no baseline has an error."""
+def one_sample(effects: FloatArray, baseline_error: float = 0.0) -> Stream:
+    """All items as one day, on which the whole change is there; without an error of the baseline where paired."""
     variance = float(effects.var()) + 1 / effects.size
-    return Stream(np.array([float(effects.size)]), np.array([float(effects.sum())]), variance, 0.0)
+    return Stream(np.array([float(effects.size)]), np.array([float(effects.sum())]), variance, baseline_error)

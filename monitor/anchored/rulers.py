@@ -86,9 +86,10 @@ def _excess(
     here = scored[(scored["environment"] == environment) & (scored["checkpoint"] != snapshot.settings.judges.teacher)]
     both = _of_ruler(here, trained).merge(_of_ruler(here, held_out), on="response_id", suffixes=("", "_other"))
     began = both.groupby("checkpoint")["answered_us"].min()
-    if reference not in began.index or len(began) < 2:
+    later = began[began.index.isin(snapshot.in_question([name for name in began.index if name != reference]))]
+    if reference not in began.index or later.empty:
         return None
-    newest = str(began.drop(reference).sort_index().idxmax())
+    newest = str(later.sort_index().idxmax())
     new, old = (both[both["checkpoint"] == name] for name in (newest, reference))
     if environment == "evaluation":
         shared = np.intersect1d(new["prompt_id"].dropna().astype(str), old["prompt_id"].dropna().astype(str))

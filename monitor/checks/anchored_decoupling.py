@@ -7,7 +7,7 @@ from monitor.check import Measurement, check
 from monitor.snapshot import Snapshot
 
 
-@check(family="feedback_loop", on={"checkpoint"}, severity="warning")
+@check(family="feedback_loop", on={"checkpoint", "gate"}, severity="warning")
 def anchored_decoupling(snapshot: Snapshot, *, tolerance: float = 0.02, worth: float = 0.1) -> Iterator[Measurement]:
     """Yield A7 of each anchor set and checkpoint beside the reference, once a day that told anything new of either.
 

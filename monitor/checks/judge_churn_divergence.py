@@ -42,7 +42,7 @@ def judge_churn_divergence(
         yield no_sample({}, tolerance, missing)
         return
     stayed = read_retention(snapshot, metric, higher_is_better, told_either_way)
-    later = [name for name in stayed.checkpoints if name != reference] if stayed else []
+    later = snapshot.in_question([name for name in stayed.checkpoints if name != reference]) if stayed else []
     if stayed is None or not later:
         yield no_sample({}, tolerance, f"matured outcomes {metric!r} of a checkpoint after the reference")
         return

@@ -14,7 +14,7 @@ from monitor.snapshot import Snapshot
 from monitor.statistics import scores
 
 
-@check(family="feedback_loop", on={"production"}, severity="page")
+@check(family="feedback_loop", on={"production", "gate"}, severity="page")
 def reward_outcome_decoupling(
     snapshot: Snapshot, *, tolerance: float = 0.02, worth: float = 0.1
 ) -> Iterator[Measurement]:

@@ -17,12 +17,12 @@ class GateSettings(Section):
     protected: slices (`tier=enterprise`) that must pass each; none named: every cohort value with enough units.
     alpha: chance of a wrong GO, and of a wrong NO-GO, each over everything that was looked at.
     rollback: how long the checkpoint before must stay servable. contract: the capability contract's file, beside this
-    one. anchor_age: the oldest that an outcome of a held-out item may be.
+    one. max_age: the oldest that the newest evidence may be.
     """
 
     required: tuple[Name, ...] = ()
     protected: tuple[SliceName, ...] = ()
     alpha: Annotated[FiniteFloat, Field(gt=0, lt=0.5)] = 0.05
     rollback: Duration = dt.timedelta(days=30)
-    anchor_age: Duration = dt.timedelta(days=90)
+    max_age: Duration = dt.timedelta(days=90)
     contract: Name | None = None

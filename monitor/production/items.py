@@ -77,13 +77,15 @@ class Items:
     plus is better, NaN if missing), unscoreable (a scorer answered without a number), propensity (chance with which the
     outcome was asked for; NaN: not told), second (the outcome as somebody else told it, another source of events; NaN
     if nobody did).
-    counts: pending, outside_range, other_keys, by_model, other_revisions.
+    counts: pending, outside_range, other_keys, by_model, other_revisions. subject: the field by which outcomes name
+    what they speak of.
     """
 
     frame: pd.DataFrame
     counts: Mapping[str, int]
     revision: str | None = None
     since: int = 0
+    subject: str = "response_id"
 
 
 def day_of(moment: dt.datetime) -> int:
@@ -136,7 +138,7 @@ def load_items(
         "second",
     ]
     ordered = items[columns].sort_values(["day", "time_us", "response_id"], ignore_index=True, kind="stable")
-    return Items(ordered, counts, revision, since)
+    return Items(ordered, counts, revision, since, key)
 
 
 def revision_of(

@@ -1,0 +1,140 @@
+"""One trial of a candidate against a reference, step by step.
+
+1 trial     what both checkpoints answered, and what came of it
+2 checks    every check of the gate measures
+3 test      each measurement, once, for safety and for harm
+4 decide    all of them together
+5 tell      notes, next steps, what the decision binds
+"""
+
+import datetime as dt
+import difflib
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import text
+
+from consumers.mendable import Mendable
+from consumers.store import EventStore
+from monitor.anchored.anchored_pairs import PairedMeasurement
+from monitor.check import REGISTRY, Check, Finding, Interval, Measurement, Verdict, load_checks
+from monitor.detection.runner import broken, refuse_nonsense
+from monitor.gate.advice import next_steps, notes_of
+from monitor.gate.decide import decide, judged_together
+from monitor.gate.decoupling import ANCHORED, anchored, decoupling
+from monitor.gate.decoupling import CHECK as DECOUPLING
+from monitor.gate.inference import Group, Tested, by_finding, tested, worst_of
+from monitor.gate.result import GateFinding, GateReport
+from monitor.gate.sides import prepare_trial
+from monitor.gate.trial import Trial
+from monitor.production.items import day_of
+from monitor.settings import Settings
+
+log = logging.getLogger(__name__)
+
+KNOWN = """
+    SELECT checkpoint FROM checkpoint UNION SELECT checkpoint FROM response UNION SELECT checkpoint FROM evaluation
+"""
+
+
+class NoSuchCheckpoint(Mendable):
+    """The gate was asked about a checkpoint that no event names."""
+
+
+def run_gate(
+    store: EventStore,
+    settings: Settings,
+    candidate: str,
+    reference: str,
+    as_of: dt.datetime,
+    *,
+    stage: str = "offline",
+    **more: Any,
+) -> GateReport:
+    """May the candidate take the reference's place, as far as what had matured by a moment tells?
+
+    stage: offline, or canary, ramp, full in a rollout. more: other fields of `Trial` (base, files, training).
+    Raises NoSuchCheckpoint for a name that no event has, and for a candidate that is its own reference.
+    """
+    _known(store, candidate, reference)
+    trial = prepare_trial(store.engine, settings, candidate, reference, as_of, stage, **more)
+    measured, errors = measure(trial, load_checks().values())
+    alpha = settings.gate.alpha
+    findings = judged_together([*test(trial, measured, alpha), *errors], alpha)
+    required = required_checks(trial)
+    decision, marked, blocking = decide(findings, required, settings.gate.protected)
+    return GateReport(
+        decision=decision,
+        candidate=candidate,
+        reference=reference,
+        loop=settings.loop,
+        as_of=as_of,
+        stage=stage,
+        alpha=alpha,
+        findings=marked,
+        blocking=blocking,
+        notes=notes_of(trial, required, marked),
+        next_steps=next_steps(decision, marked, candidate, reference),
+    )
+
+
+def measure(trial: Trial, checks: Iterable[Check]) -> tuple[list[tuple[str, Measurement]], list[Tested]]:
+    """What every check of the gate measures, and an ERROR for each that broke."""
+    measured: list[tuple[str, Measurement]] = []
+    errors = []
+    for item in checks:
+        if "gate" in item.on:
+            try:
+                found = item.measure(trial, trial.settings.checks.get(item.name, {}))
+                for one in found:
+                    refuse_nonsense(one)
+            except Exception as fault:  # a broken check must be told, and not stop the others
+                log.exception("check %s broke", item.name)
+                errors.append(_error(broken(item.name, fault)))
+            else:
+                measured.extend((item.name, one) for one in found)
+    return measured, errors
+
+
+def test(trial: Trial, measured: Iterable[tuple[str, Measurement]], alpha: float) -> list[Tested]:
+    """Each check's finding of each slice."""
+    oldest = day_of(trial.as_of - trial.settings.gate.max_age)
+    return [_tested(trial, group, alpha, oldest) for group in by_finding(measured, trial.candidate)]
+
+
+def required_checks(trial: Trial) -> tuple[str, ...]:
+    """What the settings require; by default the meaning of the reward, looked at where the candidate answered."""
+    if trial.settings.gate.required:
+        return trial.settings.gate.required
+    return (DECOUPLING if trial.has_served or not trial.anchor_sets else ANCHORED,)
+
+
+def _tested(trial: Trial, group: Group, alpha: float, oldest: int) -> Tested:
+    name, part, measured = group
+    if name == DECOUPLING:
+        worth = float({**REGISTRY[name].defaults, **trial.settings.checks.get(name, {})}["worth"])
+        return decoupling(part, {one.series: one for one in measured}, trial.baseline, worth, alpha, oldest)
+    if isinstance(measured[0], PairedMeasurement):
+        return anchored(part, measured[0], alpha, oldest)
+    return worst_of([tested(name, part, one, alpha, oldest) for one in measured])
+
+
+def _error(finding: Finding) -> Tested:
+    plain = GateFinding(
+        finding.check, finding.slice, Verdict.ERROR, Interval(), 0.0, 0, None, finding.message,
+        needs="a mended check: see the log",
+    )  # fmt: skip
+    return Tested(plain, census=True)
+
+
+def _known(store: EventStore, candidate: str, reference: str) -> None:
+    if candidate == reference:
+        raise NoSuchCheckpoint(f"{candidate} is its own reference; `reward-drift gate --aa` does that on purpose")
+    with store.engine.connect() as connection:
+        known = set(connection.execute(text(KNOWN)).scalars())
+    for name in (candidate, reference):
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1, 0.5) or sorted(known)[:5]
+            there = f"known: {', '.join(close)}" if known else "the events name no checkpoint at all"
+            raise NoSuchCheckpoint(f"no event names the checkpoint {name!r}; {there}")
