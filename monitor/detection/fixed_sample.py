@@ -15,6 +15,7 @@ class FixedSample(Measurement):
 
     interval: of the effect; positive is worse. n: units behind it. told: what a reader is told beside the verdict.
     undecided: why no verdict is drawn although there is an interval. reward_change, outcome_change: as of a Finding.
+    leading: what it looks like, where the check can tell.
     """
 
     interval: Interval = NOTHING
@@ -23,6 +24,7 @@ class FixedSample(Measurement):
     undecided: str = ""
     reward_change: Interval = NOTHING
     outcome_change: Interval = NOTHING
+    leading: str = ""
 
     def finding(self, check: str) -> Finding:
         """PASS with the interval at or under the tolerance, FAIL wholly above; else INCONCLUSIVE."""

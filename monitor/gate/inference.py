@@ -154,7 +154,7 @@ def _of_interval(name: str, part: Slice, one: FixedSample, alpha: float) -> Test
     value, low, high = one.interval.value, one.interval.low, one.interval.high
     finding = GateFinding(
         name, part, plain.verdict, one.interval, one.tolerance, one.n, None, plain.message,
-        reward_change=one.reward_change, outcome_change=one.outcome_change, method="95% interval",
+        reward_change=one.reward_change, outcome_change=one.outcome_change, leading=one.leading, method="95% interval",
         needs=one.undecided,
     )  # fmt: skip
     if one.undecided or value is None or low is None or high is None:

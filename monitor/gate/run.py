@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 KNOWN = """
     SELECT checkpoint FROM checkpoint UNION SELECT checkpoint FROM response UNION SELECT checkpoint FROM evaluation
+    UNION SELECT a_checkpoint FROM preference UNION SELECT b_checkpoint FROM preference
 """
 
 
@@ -132,7 +133,7 @@ def _known(store: EventStore, candidate: str, reference: str) -> None:
     if candidate == reference:
         raise NoSuchCheckpoint(f"{candidate} is its own reference; `reward-drift gate --aa` does that on purpose")
     with store.engine.connect() as connection:
-        known = set(connection.execute(text(KNOWN)).scalars())
+        known = {name for name in connection.execute(text(KNOWN)).scalars() if name}
     for name in (candidate, reference):
         if name not in known:
             close = difflib.get_close_matches(name, known, 1, 0.5) or sorted(known)[:5]

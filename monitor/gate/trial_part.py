@@ -122,14 +122,16 @@ class TrialPart(Part):
 
     def _gap(self, there: Flags) -> str:
         """Both shares in words if they lie more than 2 points apart, beyond what chance alone does; else ""."""
-        (new, n), (old, m) = ((there[self.role == side].mean(), (self.role == side).sum()) for side in SIDES)
+        new, old = (there[self.role == side] for side in SIDES)
+        n, m = new.size, old.size
         if not n or not m:
             return ""
-        pooled = (new * n + old * m) / (n + m)
+        shares = new.mean(), old.mean()
+        pooled = (shares[0] * n + shares[1] * m) / (n + m)
         noise = NOTABLE * np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
-        if abs(new - old) <= max(MOST_APART, noise):
+        if abs(shares[0] - shares[1]) <= max(MOST_APART, noise):
             return ""
-        return f"{new:.1%} of the candidate's answers and {old:.1%} of the reference's"
+        return f"{shares[0]:.1%} of the candidate's answers and {shares[1]:.1%} of the reference's"
 
 
 def on_both(prompt: Codes, role: NDArray[np.str_], values: Array) -> tuple[Codes, Array, Array]:

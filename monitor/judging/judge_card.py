@@ -143,12 +143,26 @@ def judge_cards(
     )
 
 
+def calibrations(preferences: Preferences, today: int) -> dict[str, Calibration]:
+    """Which watched judges a gate may use. today: day since 1970-01-01."""
+    return {judge: _calibrated(_current(preferences.judged_by(judge)), today) for judge in preferences.watched}
+
+
+def _current(frame: pd.DataFrame) -> Anchored:
+    """The judge's last revision beside people."""
+    last = frame.sort_values(["time_us", "pair_id"]).tail(1)
+    return anchored(frame[frame["revision"] == (last["revision"].iloc[0] if len(last) else "")])
+
+
+def _calibrated(current: Anchored, today: int) -> Calibration:
+    return calibration(0 if current.agreement is None else current.agreement.share.n, current.last_day, today)
+
+
 def _card(frame: pd.DataFrame, judge: str, today: int, cohorts: tuple[str, ...]) -> JudgeCard:
     last = frame.sort_values(["time_us", "pair_id"]).tail(1)
     revision = str(last["revision"].iloc[0]) if len(last) else ""
     family = str(last["family"].iloc[0] or "") if len(last) else ""
-    current = anchored(frame[frame["revision"] == revision])
-    beside_people = 0 if current.agreement is None else current.agreement.share.n
+    current = _current(frame)
     return JudgeCard(
         judge=judge,
         family=family or None,
@@ -157,7 +171,7 @@ def _card(frame: pd.DataFrame, judge: str, today: int, cohorts: tuple[str, ...])
         statuses={str(status): int(number) for status, number in frame["status"].value_counts().sort_index().items()},
         whole=anchored(frame),
         current=current,
-        calibration=calibration(beside_people, current.last_day, today),
+        calibration=_calibrated(current, today),
         agreement_teacher=teacher_agreement(frame),
         position=order_consistency(frame),
         longer=longer_beside_people(frame),
