@@ -1,10 +1,9 @@
 """How much of a judge's gain is only that answers grew longer?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import isnan, nan
 
-import pandas as pd
 from sqlalchemy import text
 
 from judges.preference import are_judged, read_preferences
@@ -16,9 +15,10 @@ from monitor.snapshot import Snapshot
 
 CONTROLLED = "length_controlled_"
 REPORTED = """
-    SELECT checkpoint, suite, category, metric, value FROM evaluation
+    SELECT suite, category, metric, checkpoint, value FROM evaluation
     WHERE checkpoint IN (:new, :old) AND time_us < :until ORDER BY time_us, seq
 """
+Rate = tuple[str, str, str, str]  # suite, category, metric, checkpoint
 NO_CLAIM = "this says nothing of outcomes"
 
 
@@ -40,8 +40,8 @@ def length_inflation(snapshot: Snapshot, *, tolerance: float = 0.01) -> Iterator
         for one in length_shares(said, new, old):
             yield _judged(one, tolerance)
     with snapshot.engine.connect() as connection:
-        told = pd.read_sql_query(text(REPORTED), connection, params={"new": new, "old": old, "until": until})
-    yield from _reported(told, new, old, tolerance)
+        told = connection.execute(text(REPORTED), {"new": new, "old": old, "until": until}).all()
+    yield from _reported({(row[0], row[1], row[2], row[3]): float(row[4]) for row in told}, new, old, tolerance)
 
 
 def _judged(one: LengthShare, tolerance: float) -> FixedSample:
@@ -55,13 +55,12 @@ def _judged(one: LengthShare, tolerance: float) -> FixedSample:
     return replace(found, reward_change=one.raw, leading="inflation" if named else "")
 
 
-def _reported(told: pd.DataFrame, new: str, old: str, tolerance: float) -> Iterator[FixedSample]:
+def _reported(rates: Mapping[Rate, float], new: str, old: str, tolerance: float) -> Iterator[FixedSample]:
     """Rates that a leaderboard published, with and without control for length; percentages become shares."""
-    rates = {(row.suite, row.category, row.metric, row.checkpoint): row.value for row in told.itertuples()}
     scale = 100.0 if any(value > 1 for value in rates.values()) else 1.0
     for suite, category, metric, _ in sorted(key for key in rates if key[3] == new):
-        names = [(name, who) for name in (metric, CONTROLLED + metric) for who in (new, old)]
-        ends = [rates.get((suite, category, *name), nan) / scale for name in names]
+        keys = [(suite, category, name, who) for name in (metric, CONTROLLED + metric) for who in (new, old)]
+        ends = [rates.get(key, nan) / scale for key in keys]
         raw, even = ends[0] - ends[1], ends[2] - ends[3]
         if isnan(raw - even):
             continue
