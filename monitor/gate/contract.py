@@ -64,7 +64,7 @@ class Category(Section):
 
     name: Name
     kind: Kind
-    tests: Annotated[tuple[Probe, ...], Field(min_length=1)]
+    tests: tuple[Probe, ...]
     share: Share | None = None
     cohort: SliceName | None = None
     tolerance: Annotated[FiniteFloat, Field(ge=0, lt=1)] | None = None
@@ -74,6 +74,8 @@ class Category(Section):
     def _consistent(self) -> "Category":
         if self.share is not None and self.cohort is not None:
             raise ValueError("declare a share, or name the cohort it is measured in, not both")
+        if not self.tests:
+            raise ValueError("name a test; a category that nothing tests cannot pass")
         if self.kind == "golden" and self.tolerance:
             raise ValueError("a golden item has no tolerance: it passes or it does not")
         return self
@@ -93,7 +95,7 @@ class Contract(Section):
     model with its best prompt, as evaluations name it. requires: further checks without which there is no GO.
     """
 
-    categories: Annotated[tuple[Category, ...], Field(min_length=1)]
+    categories: tuple[Category, ...]
     changed_items: Literal["refuse", "compare_shared"] = "refuse"
     shared_at_least: Annotated[Share, Field(gt=0)] = 0.95
     training_like: tuple[Probe, ...] = ()
@@ -102,6 +104,8 @@ class Contract(Section):
 
     @model_validator(mode="after")
     def _named_once(self) -> "Contract":
+        if not self.categories:
+            raise ValueError("declare a category; a contract of none asks nothing")
         names = [one.name for one in self.categories]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"category {', '.join(twice)} is declared twice")

@@ -12,6 +12,7 @@ from scipy import special
 from monitor.check import FloatArray, Interval, Measurement, Slice, Verdict
 from monitor.detection.fixed_sample import FixedSample
 from monitor.gate.result import GateFinding
+from monitor.gate.samples import OpenCensus
 from monitor.gate.trial_part import Sampled
 from monitor.production.items import date_of
 from monitor.snapshot import slice_name
@@ -58,6 +59,8 @@ def tested(name: str, part: Slice, one: Measurement, alpha: float, oldest: int) 
 
     oldest: the day before which nothing is concluded from evidence that has no news since.
     """
+    if isinstance(one, OpenCensus):
+        return _of_open_census(name, part, one)
     if isinstance(one, FixedSample):
         return _of_interval(name, part, one, alpha)
     if one.exact:
@@ -164,6 +167,18 @@ def _of_interval(name: str, part: Slice, one: FixedSample, alpha: float) -> Test
     p_safe = float(special.ndtr((value - one.tolerance) / above))
     visible = min(1.0, one.tolerance + below * (special.ndtri(1 - alpha) + special.ndtri(0.8)))
     return Tested(replace(finding, visible=float(visible)), p_harm, p_safe)
+
+
+def _of_open_census(name: str, part: Slice, one: OpenCensus) -> Tested:
+    """All items were looked at: no chance is in it, but what lacks a result may be anything."""
+    plain = one.finding(name)
+    open_still = plain.verdict is Verdict.INCONCLUSIVE
+    finding = GateFinding(
+        name, part, plain.verdict, one.interval, one.tolerance, one.n, None if open_still else 0, plain.message,
+        method="census", needs="a result for each item that lacks one" if open_still else "",
+    )  # fmt: skip
+    harmful, safe = (float(plain.verdict is not shown) for shown in (Verdict.FAIL, Verdict.PASS))
+    return Tested(finding, harmful, safe, census=True)
 
 
 def _of_open(
