@@ -71,12 +71,27 @@ def tested(name: str, part: Slice, one: Measurement, alpha: float, oldest: int) 
     least, most = getattr(one, "least", None), getattr(one, "most", None)
     if least is not None and most is not None:
         return _of_open(name, part, one, least, most, alpha, stale)
-    found = (
-        sample(one, alpha)
-        if isinstance(one, Sampled)
-        else sample_test(one.effects, one.tolerance, baseline_error=one.baseline_error, alpha=alpha)
+    if isinstance(one, Sampled):
+        found, undecided = sample(one, alpha), stale or one.undecided
+    else:
+        found, undecided = _against_baseline(one, alpha), stale
+    return _hollow(told(name, part, one.tolerance, found, alpha, undecided, pairing(one), one.note), one.baseline_level)
+
+
+def _against_baseline(one: Measurement, alpha: float) -> SampleTest:
+    return sample_test(one.effects, one.tolerance, baseline_error=one.baseline_error, alpha=alpha)
+
+
+def _hollow(found: Tested, level: float | None) -> Tested:
+    """No PASS where the reference is so low that nothing could be lost beyond the tolerance."""
+    finding = found.finding
+    if level is None or level > finding.tolerance:
+        return found
+    needs = (
+        f"a tolerance below {100 * level:.2g} points: the outcome stands there in the reference, so nothing could fail"
     )
-    return told(name, part, one.tolerance, found, alpha, stale or getattr(one, "undecided", ""), pairing(one), one.note)
+    verdict = Verdict.INCONCLUSIVE if finding.verdict is Verdict.PASS else finding.verdict
+    return replace(found, finding=replace(finding, verdict=verdict, needs=needs, n_needed=None), p_safe=1.0)
 
 
 def nothing(name: str, part: Slice, tolerance: float, needs: str) -> Tested:

@@ -39,9 +39,24 @@ def prepare_trial(
     stage: in a rollout (canary, ramp, full) only answers of the reference from the candidate's own time count, so that
     both met the same days.
     """
-    settings = settings.model_copy(update={"reference": ReferenceSettings(checkpoint=reference)})
     ruler = revision_of(engine, settings, as_of, reference, 0, NEVER_US)
-    items = _of_both(load_items(engine, settings, as_of, revision=ruler), candidate, reference)
+    items = load_items(engine, settings, as_of, revision=ruler)
+    return trial_of(items, engine, settings, candidate, reference, as_of, stage, **more)
+
+
+def trial_of(
+    items: Items,
+    engine: Engine,
+    settings: Settings,
+    candidate: str,
+    reference: str,
+    as_of: dt.datetime,
+    stage: str,
+    **more: Any,
+) -> Trial:
+    """The same of items that were loaded already."""
+    items = _of_both(items, candidate, reference)
+    settings = settings.model_copy(update={"reference": ReferenceSettings(checkpoint=reference)})
     sides = _sides(items.frame, candidate, reference, concurrent=stage != "offline")
     baseline = _baseline(items, sides, settings)
     return Trial(

@@ -58,7 +58,9 @@ class TrialPart(Part):
             found = self._by_prompt(series, effects, tolerance)
         else:
             found = self._by_unit(super().measure(series, effects, cells, tolerance, leans), effects)
-        return replace(found, undecided=self._undecided(series))
+        before = self.outcome[(self.role == "reference") & ~np.isnan(self.outcome)]
+        level = float(before.mean()) if before.size else None
+        return replace(found, undecided=self._undecided(series), baseline_level=level)
 
     def _by_prompt(self, series: str, effects: Array, tolerance: float) -> Sampled:
         prompts, new, old = on_both(self.prompt, self.role, effects)
