@@ -12,6 +12,7 @@ from consumers.mendable import Mendable
 from consumers.turns import take_turn
 
 Step = Callable[[Connection], None]
+Guard = Callable[[Connection], None]
 
 
 class DatabaseTooNew(Mendable):
@@ -46,12 +47,23 @@ def writing(engine: Engine, *, for_ever: bool = False) -> Iterator[Connection]:
     There is one writer at a time, from its turn to its commit: what it read in between is still true when it commits,
     and whoever reads rows in the order of `seq` never sees one before a smaller one.
     for_ever: wait for the turn however long it takes (PostgreSQL; SQLite waits a minute).
+    Of an engine from `guarded`, the guard is asked first; what it raises ends the transaction with nothing written.
     """
     with engine.connect() as connection:
         connection = connection.execution_options(write_transaction=True)
         with connection.begin():
             take_turn(connection, for_ever=for_ever)
+            if guard := connection.get_execution_options().get("guard"):
+                guard(connection)
             yield connection
+
+
+def guarded(engine: Engine, guard: Guard) -> Engine:
+    """The same database, where every write transaction begins with asking whether it may still be made.
+
+    The answer stays true until the commit, because whatever could change it has to wait for the writer's turn.
+    """
+    return engine.execution_options(guard=guard)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from types import TracebackType
 from sqlalchemy import Column, ColumnElement, Engine, func, select
 from sqlmodel import SQLModel
 
-from consumers import tables  # noqa: F401 - fills the metadata
+from consumers import canary, tables  # noqa: F401 - fills the metadata
 from consumers.append import append_intake
 from consumers.claims import Claim, let_go, note_suspect, take_claim
 from consumers.database import migrate, open_engine, reading, writing
@@ -166,8 +166,10 @@ class EventStore:
             return replay_rejected(connection, rejected_id, raw, self._now_us())
 
     def counts(self) -> StoreCounts:
-        """Count the whole store, at one moment."""
-        feedback, rejected, conflict = (SQLModel.metadata.tables[name] for name in ("feedback", "rejected", "conflict"))
+        """Count the whole store, at one moment, without our own canaries."""
+        feedback, rejected, conflict, evaluation = (
+            SQLModel.metadata.tables[name] for name in ("feedback", "rejected", "conflict", "evaluation")
+        )
         with reading(self.engine) as connection:
 
             def count(column: Column[str], *where: ColumnElement[bool]) -> dict[str, int]:
@@ -179,6 +181,7 @@ class EventStore:
                 return connection.execute(query).scalar_one()
 
             typed = {name: size(kind.table) for name, kind in sorted(KINDS.items())}  # one row an event, no scan
+            typed[canary.TYPE] -= sum(count(evaluation.c.suite, evaluation.c.suite == canary.SUITE).values())
             return StoreCounts(
                 by_type={name: number for name, number in typed.items() if number},
                 purposes=count(feedback.c.purpose),

@@ -6,14 +6,7 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import Connection
 
-from consumers.database import writing
-from consumers.erasure import erase_user, requested_erasures
-from consumers.ledger import Erased
-from consumers.retention import expire
-from consumers.store import EventStore
-from consumers.wipe import WORDY, wipe
 from monitor.commands.common import (
     DEFAULT_SETTINGS,
     DEFAULT_STORE,
@@ -29,9 +22,10 @@ from monitor.commands.common import (
     settings_of,
 )
 from monitor.detection.state import MonitorState
-from monitor.production.items import EPOCH, microseconds
+from monitor.keeping import Forgotten, erase_requested, expire_words, wipe_words
+from monitor.keeping import erase as erase_one
+from monitor.production.items import EPOCH
 from monitor.result import plain_json
-from monitor.telling.quotes import Dropped, drop_quotes
 
 WEIGHTS = "Weights cannot be un-trained: a model trained on these words keeps what it learnt until it is retired."
 LATER = "Events of this user that come from now on are new data; late copies of old events change nothing."
@@ -56,8 +50,8 @@ def erase(
         raise UsageFault("name a --user, or all that asked for it with --requested")
     with existing_store(store) as opened:
         MonitorState(opened.engine)  # its tables are there from here on
-        done = [_erase(opened, name) for name in (requested_erasures(opened) if user is None else [user])]
-        is_wiped = wipe(opened.engine, (*WORDY, "outbox", "monitor_memory"))
+        done = [_plain(one) for one in (erase_requested(opened) if user is None else [erase_one(opened, user)])]
+        is_wiped = wipe_words(opened)
     if json_ or format_ is Format.json:
         print_json({"erased": done, "wiped": is_wiped, "note": f"{WEIGHTS} {LATER}"})
     else:
@@ -80,12 +74,8 @@ def retention(
     """
     kept = settings_of(settings).retention
     now = dt.datetime.now(dt.UTC)
-    texts, records = microseconds(now - kept.texts), microseconds(now - kept.rejected)
     with existing_store(store) as opened:
-        MonitorState(opened.engine)
-        gone = expire(opened, texts, records, dry_run=dry_run)
-        with opened.engine.connect() if dry_run else writing(opened.engine) as connection:
-            quotes = drop_quotes(connection, before_us=texts, dry_run=dry_run).quotes
+        gone, quotes = expire_words(opened, kept, now, dry_run=dry_run)
     result = {**asdict(gone), "quotes": quotes}
     if json_ or format_ is Format.json:
         print_json({"removed": result, "dry_run": dry_run})
@@ -100,20 +90,10 @@ def retention(
     )
 
 
-def _erase(store: EventStore, user: str) -> dict[str, Any]:
-    quotes: list[Dropped] = []
-
-    def forget_quotes(connection: Connection) -> None:
-        quotes.append(drop_quotes(connection))
-
-    entry = erase_user(store, user, also=[forget_quotes])
-    return _plain(entry, quotes[0])
-
-
-def _plain(entry: Erased, quotes: Dropped) -> dict[str, Any]:
-    plain: dict[str, Any] = plain_json(asdict(entry))
+def _plain(one: Forgotten) -> dict[str, Any]:
+    plain: dict[str, Any] = plain_json(asdict(one.entry))
     moment = EPOCH + dt.timedelta(microseconds=plain.pop("erased_at_us"))
-    told = {"quotes": quotes.quotes, "receivers": sorted(quotes.receivers)}
+    told = {"quotes": one.quotes.quotes, "receivers": sorted(one.quotes.receivers)}
     return {"subject": plain.pop("subject"), "erased_at": plain_json(moment), **plain, **told}
 
 
