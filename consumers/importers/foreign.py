@@ -6,7 +6,7 @@ the file or from the options; that a person judged is never assumed.
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,11 +29,19 @@ class RowFault(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Given:
-    """What the caller adds: who judged, of which kind, and when. None: as the file says."""
+    """What the caller adds: who judged, of which kind, and when. None: as the file says.
+
+    checkpoint: whose results they are. lower, higher: metrics of which less, or more, is better. every: steps of
+    training from one checkpoint to the next.
+    """
 
     judge: str | None = None
     kind: str | None = None
     time: dt.datetime | None = None
+    checkpoint: str | None = None
+    lower: Collection[str] = ()
+    higher: Collection[str] = ()
+    every: int | None = None
 
 
 class Told(NamedTuple):
@@ -53,12 +61,13 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Format:
-    """A format. has_times: its rows may tell when. needs: options it cannot do without."""
+    """A format. has_times: its rows may tell when. needs: options it cannot do without; options: all it understands."""
 
     name: str
     start: Callable[[Given], Reader]
     has_times: bool = False
     needs: Sequence[str] = ()
+    options: Sequence[str] = ("judge", "kind")
 
 
 def import_foreign(
@@ -104,14 +113,15 @@ def _told(
         return
     for told in found:
         try:
-            yield _event(told, form, given)
+            yield event_of(told, form.name, given)
         except (RowFault, EventRejected) as fault:
             report(RowProblem(path, line, told.type, str(fault)))
         except UnicodeEncodeError:
             report(RowProblem(path, line, told.type, "text that is no Unicode; save the file as UTF-8"))
 
 
-def _event(told: Told, form: Format, given: Given) -> bytes:
+def event_of(told: Told, form: str, given: Given) -> bytes:
+    """The JSON of a CloudEvent. form: the name of the format. Raises RowFault, EventRejected, UnicodeEncodeError."""
     time = told.time or given.time
     if time is None:
         raise RowFault("no time; give --time for rows without one")
@@ -121,7 +131,7 @@ def _event(told: Told, form: Format, given: Given) -> bytes:
         {
             "specversion": "1.0",
             "id": hashlib.blake2b(named.encode(), digest_size=16).hexdigest(),
-            "source": f"/import/{form.name}",
+            "source": f"/import/{form}",
             "type": f"rewarddrift.{told.type}.v1",
             "time": time.astimezone(dt.UTC),
             "data": data,
@@ -159,7 +169,7 @@ def number_of(cell: Any, name: str) -> float | None:
         return None
     try:
         return float(cell)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise RowFault(f"{name!r} is {str(cell)[:60]!r}, which is no number") from None
 
 

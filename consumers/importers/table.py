@@ -65,15 +65,19 @@ PREVIEW_ROWS = 1000
 
 @dataclass(frozen=True)
 class RowProblem:
-    """A row, or one event of it, that could not be converted. label: which event; None for the whole row."""
+    """A row, or one event of it, that could not be converted. label: which event; None for the whole row.
+
+    line: None where a file has no lines to speak of; the label is then the key within the file.
+    """
 
     path: Path
-    line: int
+    line: int | None
     label: str | None
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.label + ': ' if self.label else ''}{self.reason}"
+        place = f"{self.path}:{self.line}" if self.line is not None else str(self.path)
+        return f"{place}: {self.label + ': ' if self.label else ''}{self.reason}"
 
 
 def warn(problem: RowProblem) -> None:

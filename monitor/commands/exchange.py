@@ -2,7 +2,7 @@
 
 import datetime as dt
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
@@ -13,13 +13,27 @@ import typer
 from consumers.export import export_labels, manifest_path
 from consumers.importers.alpaca_eval import ALPACA_EVAL
 from consumers.importers.foreign import Format, Given, import_foreign
+from consumers.importers.harness import Harness, import_results
+from consumers.importers.inspect_ai import INSPECT
+from consumers.importers.lm_eval import LM_EVAL
 from consumers.importers.mt_bench import MT_BENCH
+from consumers.importers.results import RESULTS
 from consumers.importers.reward_bench import REWARD_BENCH
 from consumers.importers.table import RowProblem, import_table
 from consumers.importers.trl import TRL
+from consumers.importers.trl_log import TRL_LOG
 from monitor.commands.common import DEFAULT_STORE, JsonOption, StoreOption, UsageFault, existing_store, say
 
-FORMATS: dict[str, Format] = {form.name: form for form in (ALPACA_EVAL, REWARD_BENCH, MT_BENCH, TRL)}
+FORMATS: dict[str, Format] = {form.name: form for form in (ALPACA_EVAL, REWARD_BENCH, MT_BENCH, TRL, RESULTS)}
+HARNESSES: dict[str, Harness] = {form.name: form for form in (LM_EVAL, INSPECT, TRL_LOG)}
+OPTIONS = {
+    "judge": "--judge",
+    "kind": "--kind",
+    "checkpoint": "--checkpoint",
+    "lower": "--lower-is-better",
+    "higher": "--higher-is-better",
+    "every": "--every",
+}
 
 
 class Origin(StrEnum):
@@ -29,6 +43,10 @@ class Origin(StrEnum):
     reward_bench = "reward_bench"
     mt_bench = "mt_bench"
     trl = "trl"
+    lm_eval = "lm_eval"
+    inspect = "inspect"
+    trl_log = "trl_log"
+    results = "results"
 
 
 class Shape(StrEnum):
@@ -50,7 +68,12 @@ class Kind(StrEnum):
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="A CSV, TSV, JSONL (also .gz), JSON or Parquet file.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="CSV, TSV, JSONL (also .gz), JSON or Parquet files, or a harness's own; results and samples."
+        ),
+    ],
     mapping: Annotated[
         Path | None, typer.Option("--mapping", "-m", help="YAML: which columns of a table make which event.")
     ] = None,
@@ -64,13 +87,28 @@ def import_(
     time: Annotated[
         str | None, typer.Option("--time", help="With --from: when, for files without times, as 2026-01-05T00:00:00Z.")
     ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option("--checkpoint", help="Whose results, if not as the file says."),
+    ] = None,
+    every: Annotated[
+        int | None, typer.Option("--every", min=1, help="Training logs: steps from one checkpoint to the next.")
+    ] = None,
+    higher: Annotated[
+        list[str] | None, typer.Option("--higher-is-better", help="A metric of which more is better; repeatable.")
+    ] = None,
+    lower: Annotated[
+        list[str] | None, typer.Option("--lower-is-better", help="A metric of which less is better; repeatable.")
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .jsonl file to write, or -")] = Path("-"),
 ) -> None:
-    """Turn a table into events by a --mapping, or another project's file as it is by --from.
+    """Turn tables into events by a --mapping, or other projects' files as they are by --from.
 
     Rows that cannot be converted are told, with line and reason. Importing a file again adds nothing to a store.
     """
-    convert = _converter(file, mapping, from_, judge, kind, time)
+    who = kind.value if kind else None
+    given = Given(judge, who, _moment(time), checkpoint, tuple(lower or ()), tuple(higher or ()), every)
+    convert = _converter(files, mapping, from_.value if from_ else None, given)
     problems: list[RowProblem] = []
 
     def note(problem: RowProblem) -> None:
@@ -88,18 +126,33 @@ def import_(
 
 
 def _converter(
-    file: Path, mapping: Path | None, from_: Origin | None, judge: str | None, kind: Kind | None, time: str | None
+    files: Sequence[Path], mapping: Path | None, origin: str | None, given: Given
 ) -> Callable[[Callable[[RowProblem], None]], Iterator[bytes]]:
-    """What reads the file, by mapping or by format. Raises UsageFault for neither, both, or a time that is none."""
-    if (mapping is None) == (from_ is None):
-        raise UsageFault(f"give --mapping FILE for a table, or --from {'|'.join(FORMATS)} for another project's file")
-    if from_ is not None:
-        given = Given(judge, kind.value if kind else None, _moment(time))
-        return lambda note: import_foreign(file, FORMATS[from_.value], given, note)
-    if judge or kind or time:
-        raise UsageFault("--judge, --kind and --time go with --from; a mapping says all of that itself")
+    """What reads the files, by mapping or by format. Raises UsageFault for neither, both, or options of others."""
+    if (mapping is None) == (origin is None):
+        known = "|".join((*FORMATS, *HARNESSES))
+        raise UsageFault(f"give --mapping FILE for a table, or --from {known} for another project's file")
+    if origin in HARNESSES:
+        harness = HARNESSES[origin]
+        _refuse_options(given, f"--from {origin}", harness.options)
+        return lambda note: import_results(files, harness, given, note)
+    if origin is not None:
+        form = FORMATS[origin]
+        _refuse_options(given, f"--from {origin}", form.options)
+        return lambda note: (event for file in files for event in import_foreign(file, form, given, note))
+    if given != Given():
+        raise UsageFault(f"{', '.join(OPTIONS.values())} and --time go with --from; a mapping says all of that itself")
     chosen = mapping or Path()
-    return lambda note: import_table(file, chosen, note)
+    return lambda note: (event for file in files for event in import_table(file, chosen, note))
+
+
+def _refuse_options(given: Given, asked: str, understood: Sequence[str]) -> None:
+    """Raise UsageFault for options that would have no effect."""
+    known: dict[str, Format | Harness] = {**FORMATS, **HARNESSES}
+    for field, option in OPTIONS.items():
+        if getattr(given, field) and field not in understood:
+            others = [name for name, form in known.items() if field in form.options]
+            raise UsageFault(f"{option} means nothing with {asked}; it goes with --from {'|'.join(others)}")
 
 
 def _moment(given: str | None) -> dt.datetime | None:
