@@ -4,11 +4,12 @@ import datetime as dt
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, FiniteFloat, model_validator
+from pydantic import Field, FiniteFloat, field_validator, model_validator
 
 from consumers.kafka_settings import KafkaSettings
 from consumers.mendable import Mendable
 from monitor.gate.settings import GateSettings
+from monitor.oncall.settings import ReceiverSettings, check_receivers
 from monitor.section import Duration, Moment, Name, Range, Section
 from monitor.yaml_section import load_section, parse_section
 
@@ -139,11 +140,17 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     kafka: KafkaSettings | None = None
     retention: RetentionSettings = RetentionSettings()
+    receivers: tuple[ReceiverSettings, ...] = ()
 
     @property
     def wait(self) -> dt.timedelta:
         """The longest time from a response until the unit it belongs to is complete."""
         return self.outcome.horizon + dt.timedelta(days=6 if self.unit == "user-week" else 0)
+
+    @field_validator("receivers")
+    @classmethod
+    def _receivers_of_names(cls, receivers: tuple[ReceiverSettings, ...]) -> tuple[ReceiverSettings, ...]:
+        return check_receivers(receivers)
 
     @model_validator(mode="after")
     def _risk_of_slices(self) -> "Settings":

@@ -26,8 +26,8 @@ from monitor.commands.common import (
     settings_of,
 )
 from monitor.oncall.alerts import SEVERITIES
-from monitor.oncall.deliver import configured_receivers
-from monitor.oncall.outbox import deliver
+from monitor.oncall.deliver import deliver
+from monitor.oncall.receivers.configured import configured_receivers
 from monitor.replay import replay as replay_files
 from monitor.report.html import render_html
 from monitor.report.json import render_json
@@ -89,14 +89,14 @@ def tick(
 ) -> None:
     """Look at a store once: decide the days that closed, keep alerts, send what is due.
 
-    Run it daily. Receivers: standard output, or the webhook in REWARD_DRIFT_WEBHOOK_URL (signed with
-    REWARD_DRIFT_WEBHOOK_SECRET).
+    Run it daily. Receivers: those of the settings; standard output; the webhook in REWARD_DRIFT_WEBHOOK_URL (signed
+    with REWARD_DRIFT_WEBHOOK_SECRET).
     """
     chosen = settings_of(settings)
     _refuse_unknown_outputs(output or [])
     now = dt.datetime.now(dt.UTC)
+    receivers = configured_receivers(chosen.receivers)
     with existing_store(store) as opened:
-        receivers = configured_receivers()
         report = tick_store(opened, chosen, _moment(as_of) or now, now, tuple(receivers))
         _tell(report, Format.json if json_ else format_, output or [])
         done = deliver(opened.engine, receivers, now, say)

@@ -124,4 +124,95 @@ def _remember_voices(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE monitor_memory ADD COLUMN voices VARCHAR"))
 
 
-MIGRATIONS = (_create_tables, _number_the_format, _record_baselines, _remember_comparisons, _remember_voices)
+def _keep_the_life_of_alerts(connection: Connection) -> None:
+    """Holds, recoveries, acknowledgements, what was told of each transition, silences, incidents nobody told of.
+
+    What happened before counts as told.
+    """
+    numbers = ("changed_us", "evaluated_us", "good", "fired_us", "ended_us", "reopened", "previous", "ack_until_us")
+    for name in (*numbers, "reminded_us"):
+        connection.execute(text(f"ALTER TABLE alert_episode ADD COLUMN {name} BIGINT"))
+    for name in ("ack_owner", "ack_note", "alert"):
+        connection.execute(text(f"ALTER TABLE alert_episode ADD COLUMN {name} VARCHAR"))
+    for name in ("told", "actor", "note"):
+        connection.execute(text(f"ALTER TABLE alert_transition ADD COLUMN {name} VARCHAR"))
+    connection.execute(text("ALTER TABLE alert_transition ADD COLUMN message BIGINT"))
+    connection.execute(text("UPDATE alert_transition SET told = 'sent'"))
+    connection.execute(text("UPDATE alert_episode SET fired_us = opened_us, changed_us = opened_us, reopened = 0"))
+    metadata = MetaData()
+    Table(
+        "alert_message",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("loop", String, nullable=False, index=True),
+        Column("dedup_key", String, nullable=False, index=True),
+        Column("kind", String, nullable=False),
+        Column("severity", String, nullable=False),
+        Column("at_us", BigInteger, nullable=False),
+    )
+    Table(
+        "alert_silence",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("loop", String, nullable=False, index=True),
+        Column("matcher", String, nullable=False),
+        Column("author", String, nullable=False),
+        Column("reason", String, nullable=False),
+        Column("begins_us", BigInteger, nullable=False),
+        Column("ends_us", BigInteger, nullable=False),
+        Column("closed_us", BigInteger),
+    )
+    Table(
+        "missed_incident",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("loop", String, nullable=False, index=True),
+        Column("at_us", BigInteger, nullable=False),
+        Column("what", String, nullable=False),
+        Column("entered_us", BigInteger, nullable=False),
+    )
+    metadata.create_all(connection, checkfirst=False)
+    connection.execute(text(_MESSAGES_OF_BEFORE))
+    connection.execute(text(_TOLD_IN_THEM))
+
+
+def _deliver_until_taken(connection: Connection) -> None:
+    """What a message is about, why one is not sent, when it was told again, who got it instead; how receivers fare."""
+    connection.execute(text("ALTER TABLE outbox ADD COLUMN kind VARCHAR NOT NULL DEFAULT 'fired'"))
+    for name in ("dropped", "passed_on"):
+        connection.execute(text(f"ALTER TABLE outbox ADD COLUMN {name} VARCHAR"))
+    connection.execute(text("ALTER TABLE outbox ADD COLUMN refreshed_us BIGINT"))
+    connection.execute(text("CREATE INDEX outbox_key ON outbox (receiver, dedup_key)"))
+    connection.execute(text("CREATE INDEX outbox_waiting ON outbox (receiver) WHERE sent_us IS NULL"))
+    metadata = MetaData()
+    Table(
+        "receiver_health",
+        metadata,
+        Column("receiver", String, primary_key=True),
+        Column("failing_since_us", BigInteger),
+        Column("failures", Integer, nullable=False),
+        Column("told_key", String),
+        Column("last_sent_us", BigInteger),
+    )
+    metadata.create_all(connection, checkfirst=False)
+
+
+_MESSAGES_OF_BEFORE = """
+    INSERT INTO alert_message (loop, dedup_key, kind, severity, at_us)
+    SELECT loop, fingerprint || ':' || id, 'alert', 'ticket', opened_us FROM alert_episode ORDER BY id
+"""
+_TOLD_IN_THEM = """
+    UPDATE alert_transition SET message = (
+        SELECT m.id FROM alert_message AS m JOIN alert_episode AS e ON m.dedup_key = e.fingerprint || ':' || e.id
+        WHERE e.id = alert_transition.episode)
+"""
+
+MIGRATIONS = (
+    _create_tables,
+    _number_the_format,
+    _record_baselines,
+    _remember_comparisons,
+    _remember_voices,
+    _keep_the_life_of_alerts,
+    _deliver_until_taken,
+)

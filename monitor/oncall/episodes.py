@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from monitor.oncall.alerts import OPEN, Crossing, Episode, EpisodeKey
 from monitor.oncall.intake import CHECK
 from monitor.oncall.outbox import enqueue
+from monitor.oncall.receivers.port import Message
 from monitor.production.items import microseconds
 from monitor.result import Alert
 
@@ -88,7 +89,7 @@ def save_episode(
         reason = "raised" if crossing is not episode.crossings[0] else "fired"
         add_transition(connection, number, reason, crossing.severity, now)
         alert = next(a for a in told if (a.fingerprint, a.severity) == (episode.fingerprint(loop), crossing.severity))
-        enqueue(connection, f"{alert.fingerprint}:{number}", alert, receivers, now)
+        enqueue(connection, Message.about(alert, f"{alert.fingerprint}:{number}", now, loop), receivers, now)
 
 
 def open_episode(connection: Connection, loop: str, episode: Episode, now: dt.datetime) -> int:

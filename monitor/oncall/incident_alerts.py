@@ -11,6 +11,7 @@ from monitor.oncall.alerts import OPEN
 from monitor.oncall.episodes import add_transition, is_count, open_episode, read_episodes
 from monitor.oncall.intake import alert_of, episode_of
 from monitor.oncall.outbox import enqueue
+from monitor.oncall.receivers.port import Message
 
 END_EPISODE = "UPDATE alert_episode SET state = 'resolved', decision = :decision, note = :note WHERE id = :id"
 
@@ -41,7 +42,7 @@ def _tell(connection: Connection, loop: str, incident: Incident, now: dt.datetim
     episode, alert = episode_of(incident), alert_of(incident, loop)
     number = open_episode(connection, loop, episode, now)
     add_transition(connection, number, "fired", episode.severity, now)
-    enqueue(connection, f"{alert.fingerprint}:{number}", alert, receivers, now)
+    enqueue(connection, Message.about(alert, f"{alert.fingerprint}:{number}", now, loop), receivers, now)
 
 
 def _end(connection: Connection, number: int, incident: Incident, now: dt.datetime) -> None:

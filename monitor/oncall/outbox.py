@@ -1,88 +1,139 @@
-"""What is still to be sent? Rows written with the transition they tell of; delivery is at least once, under one key."""
+"""What is still to be sent? Rows written with the transition they tell of, sent at least once, under one key."""
 
 import datetime as dt
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, RowMapping, text
 
-from consumers.database import writing
-from monitor.oncall.receivers.port import DeliveryFailed, Receiver
+from monitor.oncall.receivers.port import Message
 from monitor.production.items import microseconds
-from monitor.result import Alert, plain_json
 
-FIRST_RETRY = dt.timedelta(seconds=30)
-LAST_RETRY = dt.timedelta(hours=1)
 ADD = """
-    INSERT INTO outbox (dedup_key, receiver, body, created_us, attempts, next_attempt_us)
-    VALUES (:key, :receiver, :body, :now, 0, :now)
+    INSERT INTO outbox (dedup_key, receiver, body, kind, created_us, attempts, next_attempt_us)
+    VALUES (:key, :receiver, :body, :kind, :now, 0, :now) RETURNING id
 """
-DUE = "SELECT id, receiver, body, attempts FROM outbox WHERE sent_us IS NULL AND next_attempt_us <= :now ORDER BY id"
+WAITING = """
+    SELECT id, dedup_key, receiver, body, attempts, next_attempt_us, created_us, passed_on FROM outbox
+    WHERE sent_us IS NULL AND dropped IS NULL ORDER BY id
+"""
+LATEST = """
+    SELECT id, dedup_key, receiver, body, attempts, next_attempt_us, created_us, passed_on,
+        sent_us, COALESCE(refreshed_us, sent_us) AS told_us
+    FROM outbox WHERE sent_us IS NOT NULL
+        AND id IN (SELECT MAX(id) FROM outbox WHERE receiver = :receiver AND dropped IS NULL GROUP BY dedup_key)
+    ORDER BY id
+"""
 SENT = "UPDATE outbox SET sent_us = :now, attempts = attempts + 1, last_error = NULL WHERE id = :id"
-FAILED = "UPDATE outbox SET attempts = attempts + 1, next_attempt_us = :next, last_error = :error WHERE id = :id"
+REFRESHED = "UPDATE outbox SET refreshed_us = :now WHERE id = :id"
+FAILED = "UPDATE outbox SET attempts = attempts + 1, next_attempt_us = :next, last_error = :why WHERE id = :id"
+WAITS = """
+    UPDATE outbox SET next_attempt_us = :next
+    WHERE receiver = :receiver AND sent_us IS NULL AND dropped IS NULL AND next_attempt_us < :next
+"""
+PASSED_ON = "UPDATE outbox SET passed_on = :to WHERE id = :id"
+DROPPED = "UPDATE outbox SET dropped = :why WHERE id = :id"
 
 
 @dataclass(frozen=True)
-class Delivered:
-    """How one round of delivery went."""
+class Row:
+    """One message for one receiver, as kept. Times are microseconds since 1970-01-01 UTC.
 
-    sent: int
-    failed: int
+    passed_on: the receiver that got it instead, after this one failed for too long.
+    """
 
-
-def enqueue(
-    connection: Connection,
-    dedup_key: str,
-    alert: Alert,
-    receivers: Sequence[str],
-    now: dt.datetime,
-    more: Mapping[str, Any] | None = None,
-) -> None:
-    """Add one row a receiver to the caller's transaction. more: what else the message says (see oncall/message.py)."""
-    body = json.dumps({"dedup_key": dedup_key, "alert": plain_json(asdict(alert)), **(more or {})})
-    for receiver in receivers:
-        row = {"key": dedup_key, "receiver": receiver, "body": body, "now": microseconds(now)}
-        connection.execute(text(ADD), row)
+    id: int
+    receiver: str
+    message: Message
+    attempts: int
+    next_attempt_us: int
+    created_us: int
+    passed_on: str | None
 
 
-def deliver(
-    engine: Engine, receivers: Mapping[str, Receiver], now: dt.datetime, told: Callable[[str], None]
-) -> Delivered:
-    """Send every due row to its receiver; a failure waits twice as long each time, and no receiver holds up another.
+def enqueue(connection: Connection, message: Message, receivers: Sequence[str], now: dt.datetime) -> list[int]:
+    """Add one row a receiver to the caller's transaction; return their numbers."""
+    body = json.dumps(message.to_plain())
+    row = {"key": message.dedup_key, "body": body, "kind": message.kind, "now": microseconds(now)}
+    return [connection.execute(text(ADD), {**row, "receiver": receiver}).scalar_one() for receiver in receivers]
 
-    told: gets one line for each failure. A row is marked sent only after the receiver took it, so a crash in between
-    sends it again under the same key.
+
+def read_waiting(engine: Engine) -> list[Row]:
+    """Every row that is neither sent nor dropped, due or not, oldest first."""
+    with engine.connect() as connection:
+        return [_row(found) for found in connection.execute(text(WAITING)).mappings()]
+
+
+def read_stale(engine: Engine, receiver: str, now: dt.datetime, refresh: dt.timedelta) -> list[Row]:
+    """The last message of each key that a receiver forgets unless told again: open ones not told since `refresh`.
+
+    An end is told again for five minutes, a test never. Of a combined message those members are left out whose end was
+    told under another key since.
     """
     with engine.connect() as connection:
-        due = connection.execute(text(DUE), {"now": microseconds(now)}).mappings().all()
-    sent = failed = 0
-    for row in due:
-        receiver = receivers.get(row["receiver"])
-        if receiver is None:
-            continue
-        try:
-            receiver.send(json.loads(row["body"]))
-        except DeliveryFailed as fault:
-            failed += 1
-            told(f"alert not delivered to {row['receiver']}: {fault}; tried {row['attempts'] + 1} times, will retry")
-            _mark(
-                engine,
-                FAILED,
-                {"id": row["id"], "next": _next_attempt(row["attempts"], fault, now), "error": str(fault)},
-            )
-        else:
-            sent += 1
-            _mark(engine, SENT, {"id": row["id"], "now": microseconds(now)})
-    return Delivered(sent, failed)
+        latest = connection.execute(text(LATEST), {"receiver": receiver}).mappings().all()
+    rows = [(_row(one), one) for one in latest]
+    ends = {name: row.id for row, _ in rows if row.message.ended for name in _fingerprints(row.message)}
+    stale = [
+        row for row, one in rows if one["told_us"] <= microseconds(now - refresh) and _is_told_again(row, one, now)
+    ]
+    return [row for row in (_without_ended(row, ends) for row in stale) if row is not None]
 
 
-def _next_attempt(attempts: int, fault: DeliveryFailed, now: dt.datetime) -> int:
-    wait = min(FIRST_RETRY * 2 ** min(attempts, 10), LAST_RETRY)
-    return microseconds(now + max(wait, fault.retry_after))
+def _is_told_again(row: Row, found: RowMapping, now: dt.datetime) -> bool:
+    if row.message.ended:
+        return bool(found["sent_us"] > microseconds(now - dt.timedelta(minutes=5)))
+    return row.message.kind != "test"
 
 
-def _mark(engine: Engine, statement: str, values: dict[str, Any]) -> None:
-    with writing(engine) as connection:
-        connection.execute(text(statement), values)
+def _fingerprints(message: Message) -> list[str]:
+    return [alert["fingerprint"] for alert in message.members or (message.alert,)]
+
+
+def _without_ended(row: Row, ends: Mapping[str, int]) -> Row | None:
+    """The row without the alerts that ended after it; None if nothing is left."""
+    left = tuple(one for one in row.message.members if ends.get(one["fingerprint"], 0) <= row.id)
+    if row.message.members:
+        return replace(row, message=replace(row.message, members=left)) if left else None
+    return row if ends.get(row.message.alert["fingerprint"], 0) <= row.id else None
+
+
+def mark_sent(connection: Connection, row: Row, now: dt.datetime, *, again: bool = False) -> None:
+    """The receiver took it; again: it had it before."""
+    connection.execute(text(REFRESHED if again else SENT), {"id": row.id, "now": microseconds(now)})
+
+
+def mark_failed(connection: Connection, row: Row, next_attempt: dt.datetime, why: str) -> None:
+    """It is tried again, not before `next_attempt`."""
+    connection.execute(text(FAILED), {"id": row.id, "next": microseconds(next_attempt), "why": why})
+
+
+def mark_busy(connection: Connection, receiver: str, until: dt.datetime) -> None:
+    """The receiver asked for peace: nothing is sent to it before `until`."""
+    connection.execute(text(WAITS), {"receiver": receiver, "next": microseconds(until)})
+
+
+def drop(connection: Connection, row: Row, why: str) -> None:
+    """It will not be sent: unwanted (by its severity), refused for good, or over (a test)."""
+    connection.execute(text(DROPPED), {"id": row.id, "why": why})
+
+
+def pass_on(connection: Connection, row: Row, fallback: str, why: str, now: dt.datetime) -> None:
+    """Give the message to the fallback too, once, saying why."""
+    note = f"{row.receiver} could not deliver this: {why}"
+    plain = {**row.message.to_plain(), "via": (*row.message.via, row.receiver), "note": note}
+    enqueue(connection, Message.from_plain(plain), [fallback], now)
+    connection.execute(text(PASSED_ON), {"id": row.id, "to": fallback})
+
+
+def _row(found: RowMapping) -> Row:
+    return Row(
+        found["id"],
+        found["receiver"],
+        Message.from_plain(json.loads(found["body"])),
+        found["attempts"],
+        found["next_attempt_us"],
+        found["created_us"],
+        found["passed_on"],
+    )

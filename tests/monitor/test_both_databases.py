@@ -18,7 +18,8 @@ from consumers.intake import Intake
 from consumers.store import EventStore
 from monitor.detection.state import MonitorState
 from monitor.detection.tick import look
-from monitor.oncall.outbox import FIRST_RETRY, Delivered, deliver
+from monitor.oncall.deliver import FIRST_RETRY, deliver
+from monitor.oncall.receivers.port import Route
 from monitor.status import status_of
 from tests.consumers.examples import line
 from tests.end_to_end.command import Ran, reward_drift
@@ -70,9 +71,9 @@ def test_a_life_of_ticks_says_and_remembers_the_same(stores: tuple[EventStore, E
         late = [e for e in events if told_on(e) >= CUT]
         reports.append(live(store, TIERS, late, receivers=("r",), every=2))
         now = reports[-1].as_of
-        assert deliver(store.engine, {"r": Failing()}, now, lambda _: None).sent == 0
-        assert deliver(store.engine, {"r": Failing()}, now + FIRST_RETRY / 2, lambda _: None) == Delivered(0, 0)
-        told.append(([report.to_dict() for report in reports], status_of(store, TIERS, now)))
+        went = [deliver(store.engine, {"r": Route(Failing())}, now + n * FIRST_RETRY, lambda _: None) for n in (0, 0.5)]
+        assert went[0].failed > went[0].sent == 0
+        told.append(([report.to_dict() for report in reports], status_of(store, TIERS, now), [*map(str, went)]))
     assert json.dumps(told[0]) == json.dumps(told[1])
     assert remembered(stores[0]) == remembered(stores[1])
     assert [report["alerts"] != [] for report in told[0][0]] == [True, True, True]
