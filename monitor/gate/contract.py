@@ -106,8 +106,7 @@ class Contract(Section):
     def _named_once(self) -> "Contract":
         if not self.categories:
             raise ValueError("declare a category; a contract of none asks nothing")
-        names = [one.name for one in self.categories]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := sorted({name for name in self.names if self.names.count(name) > 1}):
             raise ValueError(f"category {', '.join(twice)} is declared twice")
         return self
 
@@ -115,6 +114,17 @@ class Contract(Section):
     def digest(self) -> str:
         """SHA-256 of what it says; comments and the order of keys do not count."""
         return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its categories."""
+        return tuple(one.name for one in self.categories)
+
+    def must_pass(self, name: str) -> bool:
+        """Whether a required check must pass in this category: if it is required, or none that the check tests is."""
+        mine = next(one for one in self.categories if one.name == name)
+        alike = next(kinds for kinds in CHECKS.values() if mine.kind in kinds)
+        return mine.is_required or not any(one.is_required for one in self.of(*alike))
 
     def of(self, *kinds: Kind) -> Iterator[Category]:
         """Categories of these kinds, as declared."""

@@ -48,8 +48,8 @@ def _in_production(trial: Trial) -> Trained:
     loss = part.measure("A2", outcome_loss(part.mean_outcome, part.outcome), part.cohort, 0.0)
     assert isinstance(loss, Sampled)
     if loss.effects.size < ENOUGH_UNITS or loss.undecided:
-        lacking = f"{loss.effects.size} of {ENOUGH_UNITS} outcomes of {trial.candidate} in production"
-        return Trained("production", needs=loss.undecided or loss.needs or lacking)
+        lacking = f"{ENOUGH_UNITS} matured outcomes in production of {trial.candidate} and of {trial.reference} each"
+        return Trained("production", needs=loss.undecided or lacking)
     found = sample(loss, 0.025)
     error = max(found.high - found.value, found.value - found.low) / TWO_SIDED
     return Trained("production", Gain(-found.value, error, n=found.n))

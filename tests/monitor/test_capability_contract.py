@@ -116,8 +116,11 @@ def test_what_is_not_protected_is_not_required() -> None:
     plain = contract(category("facts", "knowledge", FACTS))
     assert required_by(plain) == ()
     assert protected_slices(plain) == ()
-    kept = contract(category("facts", "knowledge", FACTS, protected=True))
+    assert plain.must_pass("facts")  # if somebody requires the check all the same
+    more = category("more", "chat", FACTS)
+    kept = contract(category("facts", "knowledge", FACTS, protected=True), more)
     assert required_by(kept) == ("capability_regression",)
+    assert [kept.must_pass(name) for name in kept.names] == [True, False]
 
 
 def test_the_digest_is_of_what_is_said(tmp_path: Path) -> None:
