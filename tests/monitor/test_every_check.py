@@ -14,7 +14,7 @@ from consumers.intake import Intake
 from consumers.store import EventStore
 from monitor import check as registry
 from monitor.check import Check, Finding, Measurement, Verdict, load_checks
-from monitor.detection.runner import census, judged, run_checks
+from monitor.detection.runner import PRODUCTION_USES, census, judged, run_checks
 from monitor.detection.tick import look
 from monitor.production.baseline import find_window, fit_baseline
 from monitor.production.items import load_items
@@ -27,7 +27,8 @@ from tests.monitor.peaked_loop import peaked_events
 from tests.monitor.ruler_events import judged_pairs, scored_by_two, users_who_leave
 from tests.monitor.voices import answered
 
-NAMES = tuple(load_checks())
+EVERY = tuple(load_checks())
+NAMES = tuple(name for name, item in load_checks().items() if item.on & PRODUCTION_USES)  # the gate's have their own
 TIERS = settings(cohorts=["tier"], judges={"teacher": "big"})
 WORLD = {"days": 26, "reference_days": 10, "per_day": 40}
 AS_OF = START + 29 * DAY
@@ -196,7 +197,7 @@ def test_a_check_says_the_same_twice_and_in_its_range(name: str, harmed: EventSt
         assert one.effects.size or one.needs or not one.exact
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_file_function_and_question_agree(name: str) -> None:
     item, module = load_checks()[name], importlib.import_module(f"monitor.checks.{name}")
     assert item.name == name == item.function.__name__ == module.__name__.rpartition(".")[2]

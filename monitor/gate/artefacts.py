@@ -1,0 +1,142 @@
+"""Which weights does a decision speak of: what was told of a checkpoint, and what lies in its folder?"""
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from sqlalchemy import Engine, text
+
+from judges.artefacts.manifest import Manifest, check_files, read_manifest
+from judges.artefacts.rejection import ArtifactRejected
+from monitor.gate.trial import Trial
+from monitor.production.items import microseconds
+
+NOT_HERE = {"no_folder", "not_sealed"}  # nothing is shown to have changed: nothing can be compared
+TOLD = """
+    SELECT c.*, e.source, e.event_id FROM checkpoint AS c JOIN event AS e ON e.seq = c.seq WHERE c.time_us <= :until
+"""
+READ_AS = """
+    SELECT DISTINCT s.spec FROM score_run AS r JOIN score_spec AS s ON s.spec_id = r.spec_id
+    WHERE r.subject = :checkpoint AND r.started_us <= :until
+"""
+
+
+@dataclass(frozen=True)
+class Told:
+    """One checkpoint event. source: of the event, which says who told it. lineage: as sent; None where none was."""
+
+    checkpoint: str
+    time_us: int
+    source: str
+    stage: str | None
+    traffic_share: float | None
+    base_model: str | None
+    reward_model: str | None
+    artifact: str | None
+    sha256: str | None
+    lineage: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A folder, every file hashed and compared with its seal. manifest: None where it was refused, with the reason."""
+
+    folder: Path
+    manifest: Manifest | None = None
+    code: str = ""
+    fault: str = ""
+
+    @property
+    def digest(self) -> str | None:
+        """What identifies the checkpoint in it."""
+        return self.manifest.digest if self.manifest else None
+
+    @property
+    def weights(self) -> set[str]:
+        """Every hash under which these weights may be told: that of the manifest, or of the one file of weights."""
+        if self.manifest is None:
+            return set()
+        files = [one.sha256 for name, one in self.manifest.files.items() if name.endswith(".safetensors")]
+        return {self.manifest.digest, *(files if len(files) == 1 else ())}
+
+
+def read_told(engine: Engine, as_of: dt.datetime) -> list[Told]:
+    """Every checkpoint event up to a moment, the oldest first; ties by source and id."""
+    with engine.connect() as connection:
+        rows = connection.execute(text(TOLD), {"until": microseconds(as_of)}).mappings().all()
+    ordered = sorted(rows, key=lambda row: (row["time_us"], row["source"], row["event_id"]))
+    return [
+        Told(
+            row["checkpoint"], row["time_us"], row["source"], row["stage"], row["traffic_share"], row["base_model"],
+            row["reward_model"], row["artifact"], row["sha256"], row["lineage"] and json.loads(row["lineage"]),
+        )
+        for row in ordered
+    ]  # fmt: skip
+
+
+def newest(told: Sequence[Told], checkpoint: str, field: str) -> Any:
+    """The last thing that was said of a checkpoint in a field of its events; None where nothing was."""
+    said = (getattr(one, field) for one in reversed(told) if one.checkpoint == checkpoint)
+    return next((value for value in said if value is not None), None)
+
+
+def answered_as(engine: Engine, checkpoint: str, as_of: dt.datetime) -> set[str]:
+    """Digests of the folders that were loaded to let a checkpoint choose its answers to held-out items."""
+    with engine.connect() as connection:
+        if not engine.dialect.has_table(connection, "score_run"):  # nothing was ever scored
+            return set()
+        given = {"checkpoint": checkpoint, "until": microseconds(as_of)}
+        specs = [json.loads(one) for one in connection.execute(text(READ_AS), given).scalars()]
+    return {spec["checkpoint"] for spec in specs if spec["reading"] == "likelihood"}
+
+
+def folder_of(trial: Trial, told: Sequence[Told], checkpoint: str) -> Path | None:
+    """The folder named for a checkpoint, else the one its events name, if that can be of this machine; else None."""
+    for role, name in (("candidate", trial.candidate), ("reference", trial.reference)):
+        if name == checkpoint and role in trial.files:
+            return trial.files[role]
+    artifact = newest(told, checkpoint, "artifact")
+    return None if artifact is None else _local(artifact)
+
+
+def look_at(folder: Path) -> Found:
+    """Hash every file of a folder. It is read again only if one of them was touched since."""
+    try:
+        return _look_at(folder, _touched(folder))
+    except OSError as fault:
+        return Found(folder, code="not_a_file", fault=f"{folder}: {fault.strerror}")
+
+
+@lru_cache(maxsize=32)
+def _look_at(folder: Path, touched: object) -> Found:
+    try:
+        manifest = read_manifest(folder)
+        check_files(folder, manifest)
+    except ArtifactRejected as rejected:
+        return Found(folder, code=rejected.code, fault=rejected.detail)
+    return Found(folder, manifest)
+
+
+def _touched(folder: Path) -> object:
+    if not folder.is_dir():
+        return None
+    files = ((path.name, path.stat(follow_symlinks=False)) for path in sorted(folder.iterdir()))
+    return tuple((name, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for name, one in files)
+
+
+def _local(artifact: str) -> Path | None:
+    """A path that is here, or was: its folder is. Anything else is some other machine's."""
+    if artifact.startswith("file://"):
+        path = Path(url2pathname(urlsplit(artifact).path))
+    elif "://" in artifact:
+        return None
+    else:
+        path = Path(artifact)
+    was_here = path.is_absolute() and len(path.parts) > 2 and path.parent.is_dir()
+    return path if was_here or path.is_dir() else None
