@@ -47,9 +47,10 @@ SCORES = {
     "first": "first answer chosen",
 }
 
-# Controls, line separators, bidi embeddings, overrides and isolates, invisible tags, lone surrogates.
+# Controls, line separators, bidi embeddings, overrides, isolates, invisible tags, lone surrogates, what XML forbids.
 _UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff"
+    "\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
 

@@ -1,0 +1,514 @@
+"""Do six outputs tell one gate alike, and can no name in it do anything but be read?"""
+
+import dataclasses
+import io
+import json
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from monitor.check import Interval, Verdict, load_checks
+from monitor.gate.result import Decision, GateFinding, GateReport
+from monitor.report import gate_page, gate_words
+from monitor.report.gate_annotations import gate_annotations, gate_output
+from monitor.report.gate_html import gate_html
+from monitor.report.gate_json import gate_json
+from monitor.report.gate_junit import gate_junit
+from monitor.report.gate_markdown import LIMIT, MARKER, code, gate_markdown, prose
+from monitor.report.gate_subjects import SUBJECTS
+from monitor.report.gate_text import print_gate_text, render_gate_text
+from tests.sample_gate_reports import blocked_gate, empty_gate, hostile_gate, passed_gate, unsettled_gate
+
+SAMPLES = [blocked_gate, unsettled_gate, passed_gate, empty_gate, hostile_gate]
+BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+TEXTS: list[Callable[[GateReport], str]] = [render_gate_text, gate_markdown, gate_junit, gate_annotations, gate_html]
+
+HOSTILE = [
+    "a|b",
+    "\\|",
+    "||||",
+    "`",
+    "``x`",
+    "```\nrm -rf\n```",
+    "` `` ``` ````",
+    "a`b",
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "</details>",
+    "</code></td></tr></table>",
+    "<!-- reward-drift gate -->",
+    "-->",
+    "<https://evil.example>",
+    "https://evil.example/x?y=1#z",
+    "www.evil.example",
+    "mailto:a@evil.example",
+    "[click](https://evil.example)",
+    "![](https://evil.example/p.png)",
+    "[x]: https://evil.example",
+    "[^1]",
+    "@everyone",
+    "@org/team",
+    "someone@evil.example",
+    "#1",
+    "org/repo#1",
+    "GH-1",
+    "# heading",
+    "- [x] done",
+    "1. one",
+    "---",
+    "> quote",
+    "**bold** _it_ ~~no~~",
+    "$x^2$",
+    ":+1:",
+    "&lt;b&gt;&#64;",
+    "line\nbreak\r\nand more",
+    "\u202edrowssap\u202c \u2066x\u2069",
+    "\x1b[31mred\x1b[0m\x00\x07",
+    "::error::x\n::stop-commands::y",
+    "##[add-path]/tmp",
+    "  \t ",
+    "",
+    "a" * 70_000,
+    "\ud800\ufffe\uffff",
+    "%0A%25,:",
+    "\"'><b>",
+]
+
+
+@pytest.fixture(scope="module", params=SAMPLES, ids=lambda sample: sample.__name__)
+def sample(request: pytest.FixtureRequest) -> GateReport:
+    return request.param()
+
+
+def test_the_samples_cover_every_decision_and_verdict() -> None:
+    reports = [make() for make in SAMPLES]
+    assert {report.decision for report in reports} == set(Decision)
+    assert {finding.verdict for report in reports for finding in report.findings} == set(Verdict)
+
+
+@pytest.mark.parametrize("write", TEXTS, ids=lambda write: write.__name__)
+def test_every_output_tells_the_decision_and_names_what_blocks(
+    sample: GateReport, write: Callable[[GateReport], str]
+) -> None:
+    told = re.sub(r"\s+", "", write(sample)).replace("<wbr>", "")
+    assert sample.decision.value in told
+    for name in sample.blocking:
+        if name.isascii() and "<" not in name:
+            assert name in told
+
+
+def test_markdown_alone_answers_what_blocks_how_sure_and_what_now() -> None:
+    lines = gate_markdown(blocked_gate()).splitlines()
+    assert lines[0] == (
+        "## NO-GO: `support-2026-11-20` must not replace `support-2026-11-13`; "
+        "blocked by `reward_outcome_decoupling[tier=enterprise]`."
+    )
+    told = "\n".join(lines)
+    for part in (
+        "fell 4.0 points (between 2.4 and 5.6; 5% chance at each end to be outside), more than the 2.0 allowed; "
+        "1,240 paired items.",
+        "reward rose 6.1 points (4.9 to 7.3), outcome fell 4.0 points (2.4 to 5.6)",
+        "Looks like: Reward up, users worse",
+        "at most 5% of such gates would say NO-GO",
+        "1. Do not promote support-2026-11-20; support-2026-11-13 keeps serving.",
+        "`reward-drift examples --checkpoint support-2026-11-20 --slice tier=enterprise`",
+    ):
+        assert part in told
+    order = [told.index(f"### {title}") for title in ("What blocks it", "How sure", "What was not seen", "What to do")]
+    assert order == sorted(order)
+
+
+def test_what_was_not_seen_is_told_with_its_size_and_what_would_settle_it() -> None:
+    told = gate_markdown(unsettled_gate())
+    assert "60 paired items; a fall of 12.0 points or more would have been seen; 1,374 paired items in all" in told
+    assert "(blocks): a fall of 12.0 points or more would have been seen, a smaller one perhaps not." in told
+    assert "`capability_regression[category=refund_policy]` (blocks): nothing was measured" in told
+    assert "**ERROR** `licence_status`: the check broke" in told
+
+
+def test_harm_that_is_only_reported_is_no_reason_to_stop_and_is_still_told() -> None:
+    told = gate_markdown(passed_gate())
+    assert told.startswith("## GO: ")
+    assert "What blocks it" not in told
+    assert "### Shown harmful, reported only" in told
+    assert ":warning:" not in told
+    assert "::warning title=FAIL rubric_overfitting" in gate_annotations(passed_gate())
+
+
+def test_a_required_check_that_yields_nothing_is_told_by_every_output() -> None:
+    for write in TEXTS:
+        assert "absence is no pass" in write(empty_gate())
+
+
+def test_markdown_stays_under_its_limit_and_keeps_its_marker() -> None:
+    report = unsettled_gate()
+    many = [
+        dataclasses.replace(report.findings[1], slice={"user": f"{'x|`@' * 30}{at}"}, needs="n`" * 500)
+        for at in range(3_000)
+    ]  # fmt: skip
+    full = dataclasses.replace(report, findings=many, notes=["n_" * 900] * 50, next_steps=["s@" * 900] * 50)
+    told = gate_markdown(full)
+    assert LIMIT - 5_000 < len(told) <= LIMIT
+    assert told.endswith(f"{MARKER}\n")
+    assert "more did not fit here" in told
+    assert told.count("</details>") == 1
+    assert len(gate_markdown(hostile_gate("a" * 70_000))) <= LIMIT
+
+
+def test_the_marker_stands_once_whatever_the_names_are(sample: GateReport) -> None:
+    assert _comments(gate_markdown(sample)) == [MARKER]
+    assert _comments(gate_markdown(hostile_gate(MARKER))) == [MARKER]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_inert_in_markdown(name: str) -> None:
+    told = gate_markdown(hostile_gate(name))
+    _assert_inert(told)
+    assert not BIDI.search(told)
+    assert "\x1b" not in told
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(st.characters(codec=None), max_size=60) | st.text("`|@<>[](){}#!*_~\\:/.$& \nwaht1-", max_size=60))
+def test_prose_is_words_and_code_and_nothing_else(name: str) -> None:
+    told = f"A {prose(name)} b {prose(f'x{name}`c`{name}')} z {code(name)}, {code(name)}."
+    [inline] = [token for token in _parsed(told) if token.type == "inline"]
+    assert {token.type for token in inline.children or []} <= {"text", "code_inline"}
+    for token in inline.children or []:
+        if token.type == "text":
+            assert not re.search(r"[@#<\[\]`|*_~$\\&]|://|www\.", token.content, re.IGNORECASE)
+    shown = [token.content for token in inline.children or [] if token.type == "code_inline"]
+    assert len(shown) >= 2
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.text(st.characters(codec=None), min_size=1, max_size=40) | st.text("`|@<>[]#\\:%\n \r,-", max_size=40))
+def test_any_name_is_inert_in_every_output(name: str) -> None:
+    report = hostile_gate(name)
+    _assert_inert(gate_markdown(report))
+    _assert_lawful(gate_junit(report), report)
+    for line in gate_annotations(report).removesuffix("\n").split("\n"):
+        assert re.match(r"::(error|warning|notice) title=[^:,\r]*::[^\r]*$", line)
+    assert "::" not in render_gate_text(report)
+    assert json.loads(gate_json(report), parse_constant=pytest.fail)["candidate"] == name
+
+
+def test_code_keeps_what_it_quotes() -> None:
+    for name in ("a|b", "`", "``x`", "a`b", "<b>", "@ops"):
+        [inline] = [token for token in _parsed(code(name)) if token.type == "inline"]
+        assert [token.content for token in inline.children or []] == [name]
+
+
+def test_a_pipe_in_a_name_opens_no_column() -> None:
+    rows = [line for line in gate_markdown(hostile_gate("a|b\\|c")).splitlines() if line.startswith("| FAIL")]
+    for row in rows:
+        assert len(re.split(r"(?<!\\)\|", row)) == 11
+
+
+def test_text_keeps_to_its_width_and_obeys_nobody(sample: GateReport) -> None:
+    told = render_gate_text(sample)
+    assert max(map(len, told.splitlines())) <= 100
+    assert not BIDI.search(told)
+    assert "\x1b" not in told
+
+
+def test_text_carries_no_command_of_a_ci_runner() -> None:
+    told = render_gate_text(hostile_gate("::error::x ##[add-path]y"))
+    assert "::" not in told
+    assert "##[" not in told
+
+
+def test_text_is_coloured_on_a_terminal_unless_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured, plain, file = Terminal(), Terminal(), io.StringIO()
+    print_gate_text(blocked_gate(), coloured)
+    print_gate_text(blocked_gate(), file)
+    monkeypatch.setenv("NO_COLOR", "1")
+    print_gate_text(blocked_gate(), plain)
+    assert "\x1b[1;31m" in coloured.getvalue()
+    assert "31m" not in plain.getvalue()
+    assert "\x1b" not in file.getvalue()
+    assert "FAIL reward_outcome_decoupling[tier=enterprise]" in plain.getvalue()
+
+
+def test_json_is_the_contract(sample: GateReport) -> None:
+    told = json.loads(gate_json(sample), parse_constant=pytest.fail)
+    wanted = "decision candidate reference blocking findings loop as_of stage alpha notes next_steps bound record"
+    assert list(told) == wanted.split()
+    keys = "check slice verdict effect tolerance n n_needed message"
+    assert all(set(keys.split()) <= finding.keys() for finding in told["findings"])
+
+
+def test_numbers_that_are_not_finite_are_null_and_never_a_figure() -> None:
+    odd = Interval(math.nan, -math.inf, math.inf)
+    first = dataclasses.replace(
+        blocked_gate().findings[0], effect=odd, visible=math.nan, reward_change=odd, outcome_change=odd
+    )
+    report = dataclasses.replace(blocked_gate(), findings=[first])
+    told = json.loads(gate_json(report), parse_constant=pytest.fail)
+    assert told["findings"][0]["effect"] == {"value": None, "low": None, "high": None}
+    assert told["findings"][0]["visible"] is None
+    for write in TEXTS:
+        assert not re.search(r"\b(nan|inf)\b", re.sub("<style>.*</style>", "", write(report), flags=re.DOTALL))
+
+
+def test_junit_keeps_the_common_schema(sample: GateReport) -> None:
+    _assert_lawful(gate_junit(sample), sample)
+
+
+def test_junit_fails_exactly_what_blocks() -> None:
+    cases = _cases(gate_junit(unsettled_gate()))
+    assert cases["decision"] == ("failure", "inconclusive")
+    assert cases["anchored_decoupling[locale=de]"] == ("failure", "inconclusive")
+    assert cases["licence_status"] == ("error", "error")
+    assert cases["anchored_decoupling"] == ("", "")
+    assert _cases(gate_junit(empty_gate()))["reward_outcome_decoupling"] == ("failure", "inconclusive")
+
+
+def test_junit_skips_what_is_left_open_without_blocking() -> None:
+    cases = _cases(gate_junit(blocked_gate()))
+    assert cases["reward_outcome_decoupling[tier=enterprise]"] == ("failure", "fail")
+    assert cases["rubric_overfitting[pair=helpful-rm, held-out-rm]"] == ("skipped", "")
+    assert _cases(gate_junit(passed_gate()))["rubric_overfitting[pair=helpful-rm, held-out-rm]"] == ("skipped", "")
+    [skipped] = ElementTree.fromstring(gate_junit(blocked_gate())).iter("skipped")
+    assert skipped.get("message", "").startswith("does not block, inconclusive: not settled: ")
+
+
+def test_a_decision_without_a_named_cause_still_fails_the_suite() -> None:
+    nameless = dataclasses.replace(empty_gate(), blocking=[])
+    assert _cases(gate_junit(nameless)) == {"decision": ("failure", "inconclusive")}
+    assert "::error title=reward-drift gate%3A INCONCLUSIVE::" in gate_annotations(nameless)
+    assert gate_page.next_steps(nameless)[0].startswith("Do not promote.")
+
+
+def test_annotations_are_escaped_as_github_reads_them() -> None:
+    lines = gate_annotations(hostile_gate("a: b, 100%\r\nc")).splitlines()
+    assert all(line.startswith(("::error ", "::warning ", "::notice ")) for line in lines)
+    titles = [line.split("::")[1] for line in lines]
+    assert any("a%3A b%2C 100%25" in title for title in titles)
+    assert all("," not in title.partition(" title=")[2] for title in titles)
+
+
+def test_annotations_keep_to_what_github_shows() -> None:
+    report = unsettled_gate()
+    many = [dataclasses.replace(report.findings[1], slice={"user": str(at)}) for at in range(40)]
+    lines = gate_annotations(dataclasses.replace(report, findings=many, blocking=[])).splitlines()
+    assert len(lines) == 10
+    assert lines[-1] == "::error title=32 more::32 more; the step summary holds them."
+
+
+def test_the_verdict_is_an_output_of_the_step() -> None:
+    assert [gate_output(make()) for make in (passed_gate, blocked_gate, unsettled_gate)] == [
+        "verdict=GO\n",
+        "verdict=NO-GO\n",
+        "verdict=INCONCLUSIVE\n",
+    ]
+
+
+def test_html_runs_and_loads_nothing(sample: GateReport) -> None:
+    page = Page(gate_html(sample))
+    assert not {"script", "iframe", "object", "embed", "img", "form", "base", "image", "use"} & set(page.tags)
+    for key, value in page.attributes:
+        assert not key.startswith("on")
+        assert key not in ("src", "srcset", "action", "xlink:href", "formaction")
+        assert key != "href" or value.startswith(("#", "data:"))
+        assert "//" not in value
+        assert "evil" not in value
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'; img-src data:") in page.attributes
+    assert not BIDI.search(gate_html(sample))
+
+
+def test_html_ids_are_unique_and_named(sample: GateReport) -> None:
+    attributes = Page(gate_html(sample)).attributes
+    ids = [value for key, value in attributes if key == "id"]
+    named = [part for key, value in attributes if key == "aria-labelledby" for part in value.split()]
+    links = [value[1:] for key, value in attributes if key == "href" and value.startswith("#")]
+    assert len(ids) == len(set(ids))
+    assert {*named, *links} <= set(ids)
+
+
+def test_html_tells_every_figure_of_what_blocks() -> None:
+    told = Page(gate_html(blocked_gate())).text
+    for part in (
+        "May support-2026-11-20 replace support-2026-11-13 ? No: harm was shown.",
+        "fell 4.0 2.4 to 5.6",
+        "Allowed 2.0",
+        "n=1,240",
+        "Smallest visible 3.1",
+        "Needed for a pass",
+        "anchors:support-v3",
+    ):
+        assert part in told
+
+
+def test_html_lists_what_blocks_first() -> None:
+    verdicts = re.findall(r'<tr><td><span class="verdict (\w+)">', gate_html(unsettled_gate()))
+    assert verdicts == ["error", "inconclusive", "inconclusive", "pass", "pass"]
+
+
+def test_html_draws_nothing_where_nothing_has_bounds() -> None:
+    page = Page(gate_html(empty_gate()))
+    assert "svg" not in page.tags
+    assert "Nothing to draw" in page.text
+
+
+@pytest.mark.parametrize("effect", [Interval(0.5), Interval(0.0, 0.0, 0.0), Interval(1.0, -1.0, 1.0), Interval(-1.0)])
+def test_the_forest_draws_every_lawful_effect(effect: Interval) -> None:
+    findings = [dataclasses.replace(f, effect=effect, tolerance=0.0) for f in blocked_gate().findings]
+    drawing = gate_html(dataclasses.replace(blocked_gate(), findings=findings))
+    assert "nan" not in re.sub(r"<style>.*?</style>", "", drawing, flags=re.DOTALL)
+    assert "<svg" in drawing
+
+
+def test_a_bound_far_outside_is_cut_with_an_arrow() -> None:
+    wide = dataclasses.replace(blocked_gate().findings[0], effect=Interval(0.01, -1.0, 1.0))
+    drawing = gate_html(dataclasses.replace(blocked_gate(), findings=[wide]))
+    assert drawing.count('<path d="M') == 4  # both ends, in both widths
+
+
+@pytest.mark.parametrize(
+    ("effect", "words"),
+    [
+        (Interval(0.03, 0.01, 0.05), "fell 3.0 points (between 1.0 and 5.0; 5% chance at each end to be outside)"),
+        (Interval(-0.03, -0.05, -0.01), "rose 3.0 points (between 1.0 and 5.0; 5% chance at each end to be outside)"),
+        (Interval(0.0, -0.02, 0.02), "did not move (between a rise of 2.0 and a fall of 2.0; 5% chance"),
+        (Interval(0.03), "fell 3.0 points (no interval)"),
+    ],
+)
+def test_plus_is_a_fall_of_what_should_be_high(effect: Interval, words: str) -> None:
+    finding = GateFinding("cohort_regression", {}, Verdict.FAIL, effect, 0.02, 9, 0, "")
+    assert words in gate_words.told(finding, 0.05)
+
+
+def test_plus_is_a_rise_of_what_should_be_low() -> None:
+    finding = GateFinding("rubric_overfitting", {}, Verdict.FAIL, Interval(0.03, 0.01, 0.05), 0.02, 9, 0, "")
+    assert "rose 3.0 points" in gate_words.told(finding, 0.05)
+
+
+def test_a_check_with_an_interval_of_its_own_tells_its_own_chance() -> None:
+    finding = dataclasses.replace(blocked_gate().findings[0], method="95% interval")
+    assert "2.5% chance at each end" in gate_words.told(finding, 0.05)
+
+
+def test_a_census_has_no_chance_in_it() -> None:
+    leak = GateFinding("feedback_purpose_leak", {}, Verdict.FAIL, Interval(0.01, 0.01, 0.01), 0.0, 800, 0, "8 of 800",
+                       blocks=True, method="census")  # fmt: skip
+    assert gate_words.told(leak, 0.05) == (
+        "records that debugging reached: 1.0%, more than the 0.0% allowed; all 800 counted"
+    )
+    plugin = dataclasses.replace(leak, check="a_plugin")
+    assert gate_words.told(plugin, 0.05).startswith("share at fault: 1.0%")
+    report = dataclasses.replace(blocked_gate(), findings=[leak], blocking=[leak.name])
+    assert gate_page.how_sure(report) == "What blocks was counted, every one of them: no chance is in it."
+
+
+def test_a_count_that_leaves_some_unknown_says_between_what() -> None:
+    open_ = GateFinding("golden_items", {}, Verdict.INCONCLUSIVE, Interval(0.02, 0.01, 0.03), 0.0, 100, None, "",
+                        method="census")  # fmt: skip
+    assert gate_words.told(open_, 0.05) == (
+        "not settled: golden items that fail: 1.0% to 3.0%, as some are not known, and 0.0% is allowed; 100 looked at"
+    )
+    assert gate_words.limits(open_) == "1.0% to 3.0%"
+
+
+def test_enough_items_that_did_not_settle_it_are_no_call_for_more() -> None:
+    finding = dataclasses.replace(unsettled_gate().findings[1], n=2_000)
+    assert gate_words.told(finding, 0.05).endswith("a candidate as good as the reference would most likely have passed")
+
+
+def test_every_registered_check_of_the_gate_is_told_in_words() -> None:
+    untold = {name for name, one in load_checks().items() if "gate" in one.on} - set(SUBJECTS)
+    assert untold == set(), "say in monitor/report/gate_subjects.py what rises or falls"
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a document."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(key, value or "") for key, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def _parsed(markdown: str) -> list[Token]:
+    return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(markdown)
+
+
+def _comments(markdown: str) -> list[str]:
+    blocks = [token.content.strip() for token in _parsed(markdown) if token.type == "html_block"]
+    return [block for block in blocks if block.startswith("<!--")]
+
+
+def _assert_inert(markdown: str) -> None:
+    """Only the house's own blocks; inside them words, code and emphasis of the house."""
+    tokens = _parsed(markdown)
+    assert {token.type for token in tokens} <= {
+        "inline", "html_block", "heading_open", "heading_close", "paragraph_open", "paragraph_close",
+        "bullet_list_open", "bullet_list_close", "ordered_list_open", "ordered_list_close", "list_item_open",
+        "list_item_close", "table_open", "table_close", "thead_open", "thead_close", "tbody_open", "tbody_close",
+        "tr_open", "tr_close", "th_open", "th_close", "td_open", "td_close",
+    }  # fmt: skip
+    html = "\n".join(token.content for token in tokens if token.type == "html_block")
+    assert set(re.findall(r"<[^>]*>", html)) <= {"<details>", "</details>", "<summary>", "</summary>", MARKER}
+    rows = [at for at, token in enumerate(tokens) if token.type == "tr_open"]
+    for at in rows:
+        end = next(i for i in range(at, len(tokens)) if tokens[i].type == "tr_close")
+        assert sum(token.type in ("th_open", "td_open") for token in tokens[at:end]) == 9
+    for part in (part for token in tokens for part in token.children or []):
+        assert part.type in ("text", "code_inline", "strong_open", "strong_close")
+        if part.type == "text":
+            assert not re.search(r"@|://|www\.|<|\]\(|#\d", part.content, re.IGNORECASE)
+
+
+def _assert_lawful(xml: str, report: GateReport) -> None:
+    """What the schemas of Jenkins and of JUnit's Ant task have in common, and the promise on the decision."""
+    root = ElementTree.fromstring(xml.encode("utf-8"))
+    assert root.tag == "testsuites"
+    [suite] = root
+    assert suite.tag == "testsuite"
+    assert [child.tag for child in suite] == ["properties"] + ["testcase"] * (len(suite) - 1)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", suite.get("timestamp", ""))
+    cases = suite.findall("testcase")
+    for case in cases:
+        assert case.keys() == ["name", "classname", "time"]
+        assert len(case) <= 1
+        assert {child.tag for child in case} <= {"failure", "error", "skipped"}
+        assert all(child.get("message") for child in case)
+    assert suite.get("tests") == str(len(cases))
+    for key, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        number = str(sum(case.find(tag) is not None for case in cases))
+        assert suite.get(key) == root.get(key) == number
+    red = suite.get("failures") != "0" or suite.get("errors") != "0"
+    assert red == (report.decision is not Decision.GO)
+
+
+def _cases(xml: str) -> dict[str, tuple[str, str]]:
+    """Name of each test -> what became of it, and its type."""
+    found = ElementTree.fromstring(xml.encode("utf-8")).iter("testcase")
+    return {case.get("name", ""): next(((c.tag, c.get("type", "")) for c in case), ("", "")) for case in found}
