@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from monitor.check import REGISTRY, Interval, Slice, Verdict
+from monitor.gate.contract import Contract
 from monitor.gate.inference import Tested
 from monitor.gate.result import Decision, GateFinding
 from monitor.snapshot import slice_name
@@ -24,22 +25,28 @@ REPORTED = "ticket"  # the severity of checks that inform and never block
 def judged_together(tests: Sequence[Tested], alpha: float) -> list[GateFinding]:
     """Findings with the verdicts that hold for all of them at once.
 
-    Guarantee: any FAIL that is no census is wrong with chance at most alpha over all of them together.
+    Guarantee: any FAIL that blocks and is no census is wrong with chance at most alpha over all of them together; one
+    that only informs, each for itself.
     """
-    by_chance = [one for one in tests if not one.census]
+    by_chance = [one for one in tests if one.finding.n and not one.census and may_block(one.finding.check)]
     shown = holm(np.array([one.p_harm for one in by_chance]), alpha)
     harmful = {id(one) for one, found in zip(by_chance, shown, strict=True) if found}
+    harmful |= {id(one) for one in tests if not may_block(one.finding.check) and one.p_harm < alpha}
     return [_verdict(one, id(one) in harmful, alpha) for one in tests]
 
 
 def decide(
-    findings: Sequence[GateFinding], required: Sequence[str], protected: Collection[str]
+    findings: Sequence[GateFinding],
+    required: Sequence[str],
+    protected: Collection[str],
+    contract: Contract | None = None,
 ) -> tuple[Decision, list[GateFinding], list[str]]:
     """The decision, every finding with whether it was required and blocks, and the names of what blocks, worst first.
 
     required: checks without which there is no GO. protected: slices of them that must pass, besides all traffic.
+    contract: says which of its categories must.
     """
-    marked = [_marked(one, required, protected) for one in findings]
+    marked = [_marked(one, required, protected, contract) for one in findings]
     missing = [name for name in required if not any(one.check == name and one.required for one in marked)]
     absent = [_absent(name) for name in missing]
     blocking = sorted((one for one in (*marked, *absent) if one.blocks), key=_rank)
@@ -61,20 +68,25 @@ def _verdict(one: Tested, harmful: bool, alpha: float) -> GateFinding:
     return replace(one.finding, verdict=Verdict.INCONCLUSIVE, message=one.finding.message + alone)
 
 
-def _marked(one: GateFinding, required: Sequence[str], protected: Collection[str]) -> GateFinding:
+def _marked(
+    one: GateFinding, required: Sequence[str], protected: Collection[str], contract: Contract | None
+) -> GateFinding:
     """A finding with what it means for the decision."""
-    needed = one.check in required and _is_protected(one.slice, protected)
-    harmful = one.verdict is Verdict.FAIL and (needed or _may_block(one.check))
+    needed = one.check in required and _is_protected(one.slice, protected, contract)
+    harmful = one.verdict is Verdict.FAIL and (needed or may_block(one.check))
     unsettled = one.verdict is Verdict.ERROR or (needed and one.verdict is not Verdict.PASS)
     return replace(one, required=needed, blocks=harmful or unsettled)
 
 
-def _is_protected(part: Slice, protected: Collection[str]) -> bool:
-    """All traffic always is; of the others those that are named, or all where none is."""
+def _is_protected(part: Slice, protected: Collection[str], contract: Contract | None) -> bool:
+    """All traffic always is; categories as the contract says; of others those that are named, or all where none is."""
+    if contract is not None and part.get("category") in contract.names:
+        return contract.must_pass(part["category"])
     return not part or not protected or slice_name(part) in protected
 
 
-def _may_block(check: str) -> bool:
+def may_block(check: str) -> bool:
+    """Whether harm that a check shows keeps from GO, or only informs."""
     return check not in REGISTRY or REGISTRY[check].severity != REPORTED
 
 

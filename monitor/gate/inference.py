@@ -87,9 +87,8 @@ def _hollow(found: Tested, level: float | None) -> Tested:
     finding = found.finding
     if level is None or level > finding.tolerance:
         return found
-    needs = (
-        f"a tolerance below {100 * level:.2g} points: the outcome stands there in the reference, so nothing could fail"
-    )
+    stands = f"the outcome stands at {100 * level:.2g} points in the reference"
+    needs = f"a tolerance below that: {stands}, so that it cannot fall by {100 * finding.tolerance:g}"
     verdict = Verdict.INCONCLUSIVE if finding.verdict is Verdict.PASS else finding.verdict
     return replace(found, finding=replace(finding, verdict=verdict, needs=needs, n_needed=None), p_safe=1.0)
 

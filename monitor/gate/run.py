@@ -10,7 +10,7 @@
 import datetime as dt
 import difflib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import text
@@ -21,11 +21,13 @@ from monitor.anchored.anchored_pairs import PairedMeasurement
 from monitor.check import REGISTRY, Check, Finding, Interval, Measurement, Verdict, load_checks
 from monitor.detection.runner import broken, refuse_nonsense
 from monitor.gate.advice import next_steps, notes_of
+from monitor.gate.contract import required_by
 from monitor.gate.decide import decide, judged_together
 from monitor.gate.decoupling import ANCHORED, anchored, decoupling
 from monitor.gate.decoupling import CHECK as DECOUPLING
 from monitor.gate.inference import Group, Tested, by_finding, tested, worst_of
 from monitor.gate.result import GateFinding, GateReport
+from monitor.gate.search import Searched, searched
 from monitor.gate.sides import prepare_trial
 from monitor.gate.trial import Trial
 from monitor.production.items import day_of
@@ -55,7 +57,7 @@ def run_gate(
 ) -> GateReport:
     """May the candidate take the reference's place, as far as what had matured by a moment tells?
 
-    stage: offline, or canary, ramp, full in a rollout. more: other fields of `Trial` (base, files, training).
+    stage: offline, or canary, ramp, full in a rollout. more: other fields of `Trial` (base, files, training, contract).
     Raises NoSuchCheckpoint for a name that no event has, and for a candidate that is its own reference.
     """
     _known(store, candidate, reference)
@@ -64,7 +66,7 @@ def run_gate(
     alpha = settings.gate.alpha
     findings = judged_together([*test(trial, measured, alpha), *errors], alpha)
     required = required_checks(trial)
-    decision, marked, blocking = decide(findings, required, settings.gate.protected)
+    decision, marked, blocking = decide(findings, required, settings.gate.protected, trial.contract)
     return GateReport(
         decision=decision,
         candidate=candidate,
@@ -101,24 +103,30 @@ def measure(trial: Trial, checks: Iterable[Check]) -> tuple[list[tuple[str, Meas
 def test(trial: Trial, measured: Iterable[tuple[str, Measurement]], alpha: float) -> list[Tested]:
     """Each check's finding of each slice."""
     oldest = day_of(trial.as_of - trial.settings.gate.max_age)
-    return [_tested(trial, group, alpha, oldest) for group in by_finding(measured, trial.candidate)]
+    groups = by_finding(measured, trial.candidate)
+    return [found for group in groups for found in _tested(trial, group, alpha, oldest)]
 
 
 def required_checks(trial: Trial) -> tuple[str, ...]:
-    """What the settings require; by default the meaning of the reward, looked at where the candidate answered."""
-    if trial.settings.gate.required:
-        return trial.settings.gate.required
-    return (DECOUPLING if trial.has_served or not trial.anchor_sets else ANCHORED,)
+    """What the settings require, by default the meaning of the reward, looked at where the candidate answered; and what
+    the contract does."""
+    reward = DECOUPLING if trial.has_served or not trial.anchor_sets else ANCHORED
+    chosen = trial.settings.gate.required or (reward,)
+    return tuple(dict.fromkeys((*chosen, *(required_by(trial.contract) if trial.contract else ()))))
 
 
-def _tested(trial: Trial, group: Group, alpha: float, oldest: int) -> Tested:
+def _tested(trial: Trial, group: Group, alpha: float, oldest: int) -> Iterator[Tested]:
     name, part, measured = group
+    first = measured[0]
     if name == DECOUPLING:
         worth = float({**REGISTRY[name].defaults, **trial.settings.checks.get(name, {})}["worth"])
-        return decoupling(part, {one.series: one for one in measured}, trial.baseline, worth, alpha, oldest)
-    if isinstance(measured[0], PairedMeasurement):
-        return anchored(part, measured[0], alpha, oldest)
-    return worst_of([tested(name, part, one, alpha, oldest) for one in measured])
+        yield decoupling(part, {one.series: one for one in measured}, trial.baseline, worth, alpha, oldest)
+    elif isinstance(first, PairedMeasurement):
+        yield anchored(part, first, alpha, oldest)
+    elif isinstance(first, Searched):
+        yield from searched(name, first, alpha)
+    else:
+        yield worst_of([tested(name, part, one, alpha, oldest) for one in measured])
 
 
 def _error(finding: Finding) -> Tested:

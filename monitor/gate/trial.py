@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sqlalchemy import text
 
 from monitor.anchored.anchored_pairs import Pairs, newest_pair
@@ -15,7 +16,7 @@ from monitor.check import Slice
 from monitor.gate.contract import Contract
 from monitor.gate.suites import Suites, read_suites
 from monitor.gate.trial_part import TrialPart, on_both
-from monitor.snapshot import Codes, Snapshot
+from monitor.snapshot import Array, Codes, Snapshot
 
 PROMPTS = """
     SELECT response_id, prompt_id FROM response
@@ -65,6 +66,24 @@ class Trial(Snapshot):
         """What both checkpoints, and the base they began with, brought on suites and anchor sets."""
         named = (self.candidate, self.reference, self.base, self.contract.base if self.contract else None)
         return read_suites(self.engine, [name for name in named if name], self.anchor_sets, self.as_of)
+
+    @property
+    def roles(self) -> NDArray[np.str_]:
+        """Whose each item is: the candidate's (monitored), the reference's, or neither's."""
+        found: NDArray[np.str_] = self._columns["role"]
+        return found
+
+    @property
+    def prompts(self) -> Codes:
+        """A number for each item's prompt, -1 without one."""
+        found: Codes = self._columns["prompt"]
+        return found
+
+    @property
+    def outcomes(self) -> Array:
+        """Each item's outcome in 0..1, plus is better, NaN where not known; of an audit, an even sample."""
+        found: Array = self._columns["outcome"]
+        return found
 
     @cached_property
     def pairs_prompts(self) -> bool:
