@@ -14,6 +14,7 @@ from monitor.result import Report
 from monitor.settings import Settings
 
 DECIDING = {"loop", "reward", "outcome", "reference", "cohorts", "unit", "checks", "alerts", "judges"}
+WHEN_TOLD = {"timezone", "quiet_hours"}
 
 
 def tick_store(
@@ -27,7 +28,7 @@ def tick_store(
     baseline, and keep the open alerts. So does a memory that another release saved in a format of its own.
     """
     state, digest = MonitorState(store.engine), settings_digest(settings)
-    save_incidents(store.engine, settings.loop, now, receivers)
+    save_incidents(store.engine, settings, now, receivers)
     kept = state.load(settings.loop)
     if kept is not None:
         as_of = max(as_of, EPOCH + dt.timedelta(days=kept.closed))  # a clock set back decides nothing again
@@ -37,10 +38,11 @@ def tick_store(
         seen = look(store, settings, as_of, kept=kept)
     if seen.memory is not None:
         seen.memory.settings = digest
-        state.save(settings.loop, seen.memory, seen.since, now, receivers)
+        state.save(settings, seen.memory, seen.since, now, receivers)
     return seen.report
 
 
 def settings_digest(settings: Settings) -> str:
     """What the settings decide, hashed."""
-    return hashlib.sha256(settings.model_dump_json(include=DECIDING).encode()).hexdigest()
+    deciding = settings.model_dump_json(include=DECIDING, exclude={"alerts": WHEN_TOLD})
+    return hashlib.sha256(deciding.encode()).hexdigest()

@@ -9,6 +9,7 @@ from pydantic import Field, FiniteFloat, field_validator, model_validator
 from consumers.kafka_settings import KafkaSettings
 from consumers.mendable import Mendable
 from monitor.gate.settings import GateSettings
+from monitor.oncall.freshness_settings import FreshnessSettings, Hour, Zone
 from monitor.oncall.settings import ReceiverSettings, check_receivers
 from monitor.section import Duration, Moment, Name, Range, Section
 from monitor.yaml_section import load_section, parse_section
@@ -91,6 +92,7 @@ class AlertSettings(Section):
 
     risk: slice (`tier=enterprise`) -> how much more harm weighs there than its traffic says; 1 for the others.
     restart: deployment: half of what each day allows is kept for the day on which the next checkpoint begins.
+    quiet_hours: from and until, of the time zone: a page about an outcome that takes more than a day waits for the day.
     """
 
     ticket: Duration = dt.timedelta(days=30)
@@ -99,6 +101,8 @@ class AlertSettings(Section):
     material_harm: float = Field(0.005, ge=0, lt=0.5)
     risk: dict[SliceName, Multiplier] = Field(default_factory=dict)
     restart: Restart = "day"
+    timezone: Zone = "UTC"
+    quiet_hours: tuple[Hour, Hour] | None = None
 
     @model_validator(mode="after")
     def _rising(self) -> "AlertSettings":
@@ -137,6 +141,7 @@ class Settings(Section):
     gate: GateSettings = GateSettings()
     checks: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     alerts: AlertSettings = AlertSettings()
+    freshness: FreshnessSettings = FreshnessSettings()
     limits: LimitSettings = LimitSettings()
     kafka: KafkaSettings | None = None
     retention: RetentionSettings = RetentionSettings()

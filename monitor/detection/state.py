@@ -17,20 +17,25 @@ from monitor.check import Finding
 from monitor.detection.book import FIELDS, SeriesBook, SeriesInfo, SeriesKey
 from monitor.detection.memory import FORMAT, First, Kept, Memory
 from monitor.detection.state_migrations import CHAIN, MIGRATIONS
-from monitor.oncall.alerts import OPEN, is_guard
+from monitor.oncall.alerts import OPEN, Reason, is_guard, is_inferred
 from monitor.oncall.episodes import (
     StoredEpisode,
     add_transition,
+    change,
     is_count,
     key_of,
+    moved,
     plain_text,
     read_episodes,
-    save_episode,
+    save_episodes,
 )
+from monitor.oncall.machinery import is_operational
+from monitor.oncall.tell import tell
 from monitor.production.baseline import Window, baseline_from_json
 from monitor.production.items import microseconds
 from monitor.production.versions import FIRST_NOTE, Version, add_versions, read_versions
 from monitor.result import Alert
+from monitor.settings import Settings
 from monitor.statistics.reference_error import ReferenceError
 from monitor.telling.quotes import drop_quotes
 from monitor.voices.voice import Voice
@@ -64,10 +69,6 @@ SAVE_DAY = """
     INSERT INTO series_day (loop, day, cells) VALUES (:loop, :day, :cells)
     ON CONFLICT (loop, day) DO UPDATE SET cells = :cells
 """
-RESOLVE = """
-    UPDATE alert_episode SET state = 'resolved', resolved_day = :day, decision = :decision, note = :note
-    WHERE loop = :loop AND slice_name = :slice_name AND state IN ('firing', 'acked')
-"""
 
 
 class UnknownAlert(Mendable):
@@ -92,7 +93,7 @@ class MonitorState:
                 return None
             stored = read_episodes(connection, loop)
             told_before = Kept(
-                episodes={key_of(s.episode): s.episode for s in stored if s.episode.state in OPEN and not is_count(s)},
+                episodes={key_of(s.episode): s.episode for s in stored if s.is_open and is_inferred(s.episode)},
                 resets=_resets(stored),
                 closed=row["closed"],
                 versions=read_versions(connection, loop),
@@ -124,19 +125,20 @@ class MonitorState:
 
     def save(
         self,
-        loop: str,
+        settings: Settings,
         memory: Memory,
         since: int | None,
         now: dt.datetime,
         receivers: Sequence[str],
     ) -> None:
         """Keep a look: changed days, episodes, transitions and what is to be sent, in one transaction."""
+        loop = settings.loop
         with writing(self.engine) as connection:
             _save_memory(connection, loop, memory)
             _save_days(connection, loop, memory.book, since)
             _save_voices(connection, loop, memory.learned)
-            for episode in memory.episodes.values():
-                save_episode(connection, loop, episode, memory.told, now, receivers)
+            fresh = save_episodes(connection, loop, memory.episodes.values(), memory.told, now)
+            tell(connection, settings, now, receivers, fresh)
             drop_quotes(connection, since_us=microseconds(now))  # of people who were erased while we looked
         memory.episodes = {key: episode for key, episode in memory.episodes.items() if episode.state in OPEN}
 
@@ -150,19 +152,15 @@ class MonitorState:
 
         Raises UnknownAlert if the loop has no open episode of this number.
         """
-        found = next((s for s in self.episodes(loop) if s.id == number and s.episode.state in OPEN), None)
-        if found is not None and is_count(found):
-            incident = found.episode.slice["incident"]
-            raise UnknownAlert(
-                f"alert {number} ends with its incident: `reward-drift incidents close {incident} --note ...`"
-            )
-        if found is None:
-            raise UnknownAlert(f"no open alert {number} in loop {loop!r}; `reward-drift alerts list` names them")
         with writing(self.engine) as connection:
+            stored = read_episodes(connection, loop)
+            found = next((s for s in stored if s.id == number and s.is_open), None)
+            if found is None:
+                raise UnknownAlert(f"no open alert {number} in loop {loop!r}; `reward-drift alerts list` names them")
+            _refuse_counts(found)
             closed = connection.execute(text(MEMORY), {"loop": loop}).mappings().one()["closed"]
-            given = {"loop": loop, "slice_name": found.episode.slice_name, "day": closed}
-            connection.execute(text(RESOLVE), {**given, "decision": decision, "note": note})
-            add_transition(connection, number, "resolved", "", now)
+            alike = [s for s in _inferred(stored) if s.episode.slice_name == found.episode.slice_name]
+            _resolve(connection, alike, closed, decision, note, now)
         return found
 
     def versions(self, loop: str) -> list[Version]:
@@ -184,16 +182,37 @@ class MonitorState:
             known = versions or [Version(0, first, row["first_day"], FIRST_NOTE, now)]
             made = Version(known[-1].number + 1, window, row["closed"], note, now)
             add_versions(connection, loop, [made] if versions else [*known, made])
-            ended = [
-                s
-                for s in read_episodes(connection, loop)
-                if s.episode.state in OPEN and not is_count(s) and not is_guard(s.episode)
-            ]
-            for stored in ended:
-                given = {"loop": loop, "slice_name": stored.episode.slice_name, "day": made.day}
-                connection.execute(text(RESOLVE), {**given, "decision": "rebaseline", "note": note})
-                add_transition(connection, stored.id, "resolved", "", now)
+            ended = [s for s in _inferred(read_episodes(connection, loop)) if not is_guard(s.episode)]
+            _resolve(connection, ended, made.day, "rebaseline", note, now)
         return made, len(ended)
+
+
+def _inferred(stored: Sequence[StoredEpisode]) -> list[StoredEpisode]:
+    """The open episodes that stand on evidence."""
+    return [one for one in stored if one.is_open and is_inferred(one.episode)]
+
+
+def _resolve(
+    connection: Connection, ended: Sequence[StoredEpisode], day: int, decision: str, note: str, now: dt.datetime
+) -> None:
+    columns = {"resolved_day": day, "decision": decision, "note": note, "ended_us": microseconds(now)}
+    for stored in ended:
+        change(connection, stored.id, **columns, **moved("resolved", now))
+        add_transition(connection, stored.id, Reason.RESOLVED, "", now, note=note)
+
+
+def _refuse_counts(found: StoredEpisode) -> None:
+    """Alerts that nobody can decide about end with what they count."""
+    if is_count(found):
+        incident = found.episode.slice["incident"]
+        raise UnknownAlert(
+            f"alert {found.id} ends with its incident: `reward-drift incidents close {incident} --note ...`"
+        )
+    if is_operational(found):
+        raise UnknownAlert(
+            f"alert {found.id} ({found.episode.check}) ends by itself when its cause is gone; until then `reward-drift"
+            f" alerts ack {found.id}` or `reward-drift alerts silence`; `reward-drift runbook {found.episode.check}`"
+        )
 
 
 def _first(baseline: str | None, errors: str | None) -> First | None:

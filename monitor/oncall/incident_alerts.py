@@ -3,21 +3,24 @@
 import datetime as dt
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
 from consumers.database import reading, writing
 from consumers.incidents import Incident, read_incidents
-from monitor.oncall.alerts import OPEN
-from monitor.oncall.episodes import add_transition, is_count, open_episode, read_episodes
+from monitor.oncall.alerts import Reason
+from monitor.oncall.episodes import add_transition, change, is_count, keep_alert, moved, open_episode, read_episodes
 from monitor.oncall.intake import alert_of, episode_of
-from monitor.oncall.outbox import enqueue
-from monitor.oncall.receivers.port import Message
+from monitor.oncall.tell import tell
+from monitor.production.items import microseconds
+from monitor.settings import Settings
 
-END_EPISODE = "UPDATE alert_episode SET state = 'resolved', decision = :decision, note = :note WHERE id = :id"
 
+def save_incidents(engine: Engine, settings: Settings, now: dt.datetime, receivers: Sequence[str]) -> None:
+    """Open and send one alert for each incident not told yet, and end those of closed ones, in one transaction.
 
-def save_incidents(engine: Engine, loop: str, now: dt.datetime, receivers: Sequence[str]) -> None:
-    """Open and send one alert for each incident not told yet, and end those of closed ones, in one transaction."""
+    Several at once leave as one message.
+    """
+    loop = settings.loop
     if not _have_changed(engine, loop):
         return
     with writing(engine) as connection:
@@ -25,9 +28,10 @@ def save_incidents(engine: Engine, loop: str, now: dt.datetime, receivers: Seque
         for incident in read_incidents(connection, open_only=False):
             stored, is_open = known.get(str(incident.id)), incident.closed_at_us is None
             if is_open and stored is None:
-                _tell(connection, loop, incident, now, receivers)
-            elif not is_open and stored is not None and stored.episode.state in OPEN:
+                _open(connection, loop, incident, now)
+            elif not is_open and stored is not None and stored.is_open:
                 _end(connection, stored.id, incident, now)
+        tell(connection, settings, now, receivers)
 
 
 def _have_changed(engine: Engine, loop: str) -> bool:
@@ -35,16 +39,18 @@ def _have_changed(engine: Engine, loop: str) -> bool:
     with reading(engine) as connection:
         present = {str(incident.id) for incident in read_incidents(connection, open_only=True)}
         stored = [s for s in read_episodes(connection, loop) if is_count(s)]
-    return present != {s.episode.slice["incident"] for s in stored if s.episode.state in OPEN}
+    return present != {s.episode.slice["incident"] for s in stored if s.is_open}
 
 
-def _tell(connection: Connection, loop: str, incident: Incident, now: dt.datetime, receivers: Sequence[str]) -> None:
-    episode, alert = episode_of(incident), alert_of(incident, loop)
+def _open(connection: Connection, loop: str, incident: Incident, now: dt.datetime) -> None:
+    episode = episode_of(incident)
     number = open_episode(connection, loop, episode, now)
-    add_transition(connection, number, "fired", episode.severity, now)
-    enqueue(connection, Message.about(alert, f"{alert.fingerprint}:{number}", now, loop), receivers, now)
+    change(connection, number, fired_us=microseconds(now))
+    keep_alert(connection, number, alert_of(incident, loop))
+    add_transition(connection, number, Reason.FIRED, episode.severity, now)
 
 
 def _end(connection: Connection, number: int, incident: Incident, now: dt.datetime) -> None:
-    connection.execute(text(END_EPISODE), {"id": number, "decision": "incident closed", "note": incident.note})
-    add_transition(connection, number, "resolved", "", now)
+    told = {"decision": "incident closed", "note": incident.note, "ended_us": microseconds(now)}
+    change(connection, number, **told, **moved("resolved", now))
+    add_transition(connection, number, Reason.RESOLVED, "", now, note=incident.note)

@@ -31,10 +31,11 @@ def test_a_severity_latches_and_only_a_severer_one_is_told(before: str, after: s
         assert raised == episode
 
 
-@pytest.mark.parametrize("state", ["firing", "acked"])
-def test_acknowledging_only_silences(state: str) -> None:
-    episode = replace(fire(None, "ticket")[0], state=state)
-    assert fire(episode, "page")[0].state == state
+def test_a_severer_crossing_ends_an_ack_and_nothing_else_does() -> None:
+    acked = replace(fire(None, "warning")[0], state="acked")
+    assert fire(acked, "ticket")[0].state == "acked"
+    assert fire(acked, "warning")[0].state == "acked"
+    assert fire(acked, "page")[0].state == "firing"
 
 
 def test_crossings_rise_in_severity_and_time() -> None:
