@@ -7,21 +7,19 @@ Assumption: units are independent and drawn from the traffic without sight of th
 Guarantee: "safe" at a harm of the tolerance or more, and "harmful" at one of the tolerance or less, each with chance
 at most alpha for exact and betting at any n, about alpha for the others. Ties alone pass only by betting, which takes
 them for the luck of a sample: 190 of them at a tolerance of 3 points, never fewer.
-Sources: Johnson 1978, JASA 73 (modified t tests); Clopper and Pearson 1934, Biometrika 26; Waudby-Smith and Ramdas
-2024, arXiv:2010.09686 (betting); Angelopoulos et al. 2023, arXiv:2311.01453 (judges).
+Sources: those of `one_sided`, `bets` and `prediction_powered`.
 """
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from monitor.statistics.bets import bets
-from monitor.statistics.bounded import exact_interval, tail_reaches
 from monitor.statistics.intervals import ENOUGH_UNITS, ENOUGH_VARIATION
+from monitor.statistics.one_sided import Exact, Source, Studentised, conceding
 from monitor.statistics.outlook import Outlook, outlook
 from monitor.statistics.prediction_powered import (
     ENOUGH_EVENTS,
@@ -34,8 +32,6 @@ from monitor.statistics.prediction_powered import (
 Array = NDArray[np.float64]
 
 ALPHA = 0.05
-FOR_BASELINE = 0.1  # share of alpha spent on the baseline's error where errors cannot be added
-HALVINGS = 60
 
 
 @dataclass(frozen=True)
@@ -61,16 +57,6 @@ class SampleTest:
     visible: float
     power: float
     method: str
-
-
-class Source(Protocol):
-    """Something that has one-sided bounds at any level, and the p-values that go with them."""
-
-    def ends(self, alpha: float) -> tuple[float, float]:
-        """Lower and upper bound, each at alpha."""
-
-    def p_values(self, tolerance: float) -> tuple[float, float]:
-        """p of "at most the tolerance", and of "at least"."""
 
 
 def sample_test(
@@ -145,98 +131,6 @@ def open_test(least: Array, most: Array, tolerance: float, alpha: float = ALPHA)
         visible=min(1.0, below.visible + gap),
         power=ahead.power,
     )
-
-
-@dataclass(frozen=True)
-class Studentised:
-    """t bounds with room for skewness (`bounded.tail_reaches`), and the p-values they turn round to."""
-
-    estimate: Estimate
-
-    def ends(self, alpha: float) -> tuple[float, float]:
-        """Lower and upper bound, each at alpha below a half."""
-        one = self.estimate
-        down, up = tail_reaches(one.freedom, one.skewness, alpha)
-        error = float(np.sqrt(one.variance))
-        return one.value - down * error, one.value + up * error
-
-    def p_values(self, tolerance: float) -> tuple[float, float]:
-        """p of "at most the tolerance", and of "at least"."""
-        one = self.estimate
-        reach = (tolerance - one.value) / float(np.sqrt(one.variance))
-        return _tail(-reach, -one.skewness, one.freedom), _tail(reach, one.skewness, one.freedom)
-
-
-@dataclass(frozen=True)
-class Exact:
-    """Effects top - O of 0/1 outcomes O with this many successes among n."""
-
-    top: float
-    successes: int
-    n: int
-
-    def ends(self, alpha: float) -> tuple[float, float]:
-        """Lower and upper bound, each at alpha."""
-        low, high = exact_interval(self.successes, self.n, 1 - 2 * alpha)
-        return self.top - high, self.top - low
-
-    def p_values(self, tolerance: float) -> tuple[float, float]:
-        """p of "at most the tolerance", and of "at least"."""
-        chance = float(np.clip(self.top - tolerance, 0.0, 1.0))
-        more = special.bdtrc(self.successes - 1, self.n, chance) if self.successes else 1.0
-        return float(special.bdtr(self.successes, self.n, chance)), float(more)
-
-
-@dataclass(frozen=True)
-class Conceding:
-    """Bounds of a source, moved outward by what its baseline may be off; alpha is split between the two."""
-
-    source: Source
-    error: float
-
-    def ends(self, alpha: float) -> tuple[float, float]:
-        """Lower and upper bound, each at alpha."""
-        low, high = self.source.ends((1 - FOR_BASELINE) * alpha)
-        room = self._room(alpha)
-        return low - room, high + room
-
-    def p_values(self, tolerance: float) -> tuple[float, float]:
-        """The smallest alpha at which the bound would lie beyond the tolerance, on either side."""
-        found = []
-        for side, sign in enumerate((-1, 1)):
-            low, high = -50.0, 0.0  # log alpha
-            for _ in range(HALVINGS):
-                alpha = float(np.exp((low + high) / 2))
-                moved = float(np.clip(tolerance - sign * self._room(alpha), -1 + 1e-9, 1 - 1e-9))
-                shown = self.source.p_values(moved)[side] <= (1 - FOR_BASELINE) * alpha
-                low, high = (low, (low + high) / 2) if shown else ((low + high) / 2, high)
-            found.append(float(np.exp(high)))
-        return found[0], found[1]
-
-    def _room(self, alpha: float) -> float:
-        return self.error * -float(special.ndtri(FOR_BASELINE * alpha))
-
-
-def conceding(source: Source, error: float) -> Source:
-    """The same source with room for a baseline's standard error: added to t's own, else by a share of alpha."""
-    if not error:
-        return source
-    if not isinstance(source, Studentised):
-        return Conceding(source, error)
-    one = source.estimate
-    variance = one.variance + error**2
-    shrunk = (one.variance / variance) ** 1.5
-    freedom = one.freedom * (variance / one.variance) ** 2
-    return Studentised(replace(one, variance=variance, skewness=one.skewness * shrunk, freedom=freedom))
-
-
-def _tail(reach: float, skewness: float, freedom: float) -> float:
-    """Chance beyond so many standard errors: the inverse of `tail_reaches`, straight on below a quantile of 0."""
-    room = max(skewness, 0.0) / 6
-    quantile = reach - room
-    if room and quantile > 0:
-        quantile = (np.sqrt(1 + 8 * room * quantile) - 1) / (4 * room)
-    return float(special.stdtr(freedom, -quantile))
 
 
 def _classical(units: Array, plain: Estimate, chances: Array | None, binary: bool) -> tuple[str, list[Source]]:

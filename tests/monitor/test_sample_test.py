@@ -25,7 +25,7 @@ def agrees(found: SampleTest, tolerance: float, alpha: float) -> None:
             assert (p_value < alpha) == (beyond > 0), found
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=60)
 @given(effects, st.floats(0, 0.6), st.floats(0.001, 0.4), st.sampled_from([0.0, 0.004, 0.05]))
 def test_bounds_and_p_values_agree(units: np.ndarray, tolerance: float, alpha: float, error: float) -> None:
     found = sample_test(units, tolerance, baseline_error=error, alpha=alpha)
@@ -144,8 +144,8 @@ def false_answers(shape: str, n: int, runs: int, rng: np.random.Generator) -> tu
     + [("baseline t", 300), ("baseline exact", 25), ("baseline exact", 300), ("users", 60), ("users", 300)],
 )
 def test_false_answers_at_the_margin_stay_at_alpha(shape: str, n: int) -> None:
-    passed, failed = false_answers(shape, n, 400, np.random.default_rng(n))
-    assert max(passed, failed) <= ALPHA + 3 * 0.011  # Monte Carlo error .011
+    passed, failed = false_answers(shape, n, 300, np.random.default_rng(n))
+    assert max(passed, failed) <= ALPHA + 3 * 0.0126  # Monte Carlo error .0126
 
 
 def test_power_need_and_visible_harm_are_as_told() -> None:
