@@ -38,6 +38,7 @@ class Sink:
     """
 
     answer: int = 200
+    body: bytes = b""
     script: list[Step] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     came: threading.Event = field(default_factory=threading.Event)
@@ -83,6 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
+        self.wfile.write(self.sink.body)
         if endless:
             self._write_until_released(b"", b"x" * 4096)
 
@@ -113,7 +115,7 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def sink(answer: int = 200, script: Sequence[Step] = (), tls: ssl.SSLContext | None = None) -> Iterator[Sink]:
     """A running server; with `tls` it speaks TLS and remembers which names were asked for."""
-    made = Sink(answer, list(script))
+    made = Sink(answer, script=list(script))
     server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"sink": made}))
     if tls is not None:
         tls.sni_callback = lambda _socket, name, _context: made.names.append(str(name))

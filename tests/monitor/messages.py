@@ -10,7 +10,7 @@ from consumers.store import EventStore
 from monitor.oncall.deliver import Courier
 from monitor.oncall.outbox import enqueue
 from monitor.oncall.receivers.endpoint import Endpoint
-from monitor.oncall.receivers.port import Message, Receiver, Route
+from monitor.oncall.receivers.port import DeliveryFailed, Message, Receiver, Route
 from monitor.oncall.receivers.webhook import WebhookReceiver
 from tests.monitor.events import START
 from tests.sample_reports import gamed_report
@@ -49,6 +49,13 @@ class Kept:
 
     def send(self, message: Message) -> None:
         self.got.append(message)
+
+
+class Failing:
+    """Takes nothing."""
+
+    def send(self, message: Message) -> None:
+        raise DeliveryFailed("nobody home")
 
 
 def kept(**more: Any) -> tuple[Kept, Route]:

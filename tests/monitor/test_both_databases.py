@@ -25,7 +25,7 @@ from tests.consumers.examples import line
 from tests.end_to_end.command import Ran, reward_drift
 from tests.monitor.events import DAY, HOUR, START, loop_events, outcome, put, response, settings, told_on
 from tests.monitor.live import live, query, tick_at
-from tests.monitor.test_outbox import Failing
+from tests.monitor.messages import Failing
 from tests.monitor.test_tick import TIERS, small
 from tests.postgres import Server
 

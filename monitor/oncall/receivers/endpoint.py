@@ -96,8 +96,8 @@ class Endpoint:
             url = httpx.URL(self._url)
         except (httpx.InvalidURL, ValueError):
             raise DeliveryFailed("its URL cannot be read") from None
-        if not url.host or url.userinfo:
-            raise DeliveryFailed("its URL has no host, or a password before the host")
+        if not url.host or url.userinfo or url.port is not None and not 0 < url.port < 1 << 16:
+            raise DeliveryFailed("its URL has no host, no port that exists, or a password before the host")
         if url.scheme != "https" and not (url.scheme == "http" and self.allow_private):
             raise DeliveryFailed("its URL is not https:// (http:// is for this host, with allow_private)")
         return url
@@ -189,7 +189,11 @@ class _Timed(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _Timed(self.stream.start_tls(ssl_context, server_hostname, _left(self.deadline)), self.deadline)
+        try:
+            return _Timed(self.stream.start_tls(ssl_context, server_hostname, _left(self.deadline)), self.deadline)
+        except httpcore.TimeoutException:
+            self.close()  # nobody else knows of this connection yet
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         return self.stream.get_extra_info(info)
