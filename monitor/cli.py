@@ -40,7 +40,7 @@ class Commands(LazyGroup):
             "monitor.commands.score:score", "Score a checkpoint on held-out items, on a GPU if there is one."
         ),
         "baseline": Entry("monitor.commands.baseline:app", "What the loop is compared with: list, set."),
-        "gate": Entry("monitor.commands.gate:gate", "May a checkpoint ship: GO, NO-GO or INCONCLUSIVE, and why."),
+        "gate": Entry("monitor.commands.gate:app", "May a checkpoint ship: GO, NO-GO or INCONCLUSIVE, and why."),
         "judge": Entry("monitor.commands.judge:judge", "Ask a judge which of two answers is better, in both orders."),
         "freeze": Entry("monitor.commands.freeze:freeze", "Stop every promotion: the gate says NO-GO."),
         "unfreeze": Entry("monitor.commands.freeze:unfreeze", "End a freeze: the gate decides again."),

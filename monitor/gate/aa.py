@@ -16,10 +16,9 @@ from sqlalchemy import Engine
 
 from consumers.mendable import Mendable
 from monitor.check import REGISTRY, load_checks
-from monitor.gate.decide import decide, judged_together
 from monitor.gate.decoupling import CHECK as DECOUPLING
 from monitor.gate.result import Decision
-from monitor.gate.run import measure, test
+from monitor.gate.run import decide_trial
 from monitor.gate.sides import trial_of
 from monitor.gate.trial import Trial
 from monitor.production.baseline import COHORT_UNITS
@@ -146,7 +145,4 @@ def _worse(frame: pd.DataFrame, reference: str, tolerance: float, rng: np.random
 
 
 def _decided(trial: Trial) -> Decision:
-    measured, errors = measure(trial, [REGISTRY[name] for name in CHECKS])
-    alpha = trial.settings.gate.alpha
-    findings = judged_together([*test(trial, measured, alpha), *errors], alpha)
-    return decide(findings, (DECOUPLING,), trial.settings.gate.protected)[0]
+    return decide_trial(trial, [REGISTRY[name] for name in CHECKS], (DECOUPLING,))[0]

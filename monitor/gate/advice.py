@@ -38,7 +38,7 @@ def _step(one: GateFinding) -> Iterator[str]:
 def notes_of(trial: Trial, required: Sequence[str], findings: Sequence[GateFinding]) -> list[str]:
     """Defaults that were taken and assumptions that were made."""
     notes = []
-    if not trial.settings.gate.required:
+    if not trial.settings.gate.required and trial.contract is None:
         notes.append(f"the settings require nothing by name (gate.required), so {' and '.join(required)} had to pass")
     if trial.has_served:
         how = "prompt by prompt" if trial.pairs_prompts else "as two samples"

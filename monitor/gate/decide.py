@@ -7,16 +7,14 @@
 Sources: Holm 1979, Scandinavian Journal of Statistics 6; Berger 1982, Technometrics 24 (intersection-union).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from monitor.check import REGISTRY, Interval, Slice, Verdict
-from monitor.gate.contract import Contract
 from monitor.gate.inference import Tested
 from monitor.gate.result import Decision, GateFinding
-from monitor.snapshot import slice_name
 from monitor.statistics.multiplicity import holm
 
 REPORTED = "ticket"  # the severity of checks that inform and never block
@@ -36,17 +34,13 @@ def judged_together(tests: Sequence[Tested], alpha: float) -> list[GateFinding]:
 
 
 def decide(
-    findings: Sequence[GateFinding],
-    required: Sequence[str],
-    protected: Collection[str],
-    contract: Contract | None = None,
+    findings: Sequence[GateFinding], required: Sequence[str], must_pass: Callable[[Slice], bool]
 ) -> tuple[Decision, list[GateFinding], list[str]]:
     """The decision, every finding with whether it was required and blocks, and the names of what blocks, worst first.
 
-    required: checks without which there is no GO. protected: slices of them that must pass, besides all traffic.
-    contract: says which of its categories must.
+    required: checks without which there is no GO. must_pass: whether a slice of such a check has to pass.
     """
-    marked = [_marked(one, required, protected, contract) for one in findings]
+    marked = [_marked(one, one.check in required and must_pass(one.slice)) for one in findings]
     missing = [name for name in required if not any(one.check == name and one.required for one in marked)]
     absent = [_absent(name) for name in missing]
     blocking = sorted((one for one in (*marked, *absent) if one.blocks), key=_rank)
@@ -68,21 +62,11 @@ def _verdict(one: Tested, harmful: bool, alpha: float) -> GateFinding:
     return replace(one.finding, verdict=Verdict.INCONCLUSIVE, message=one.finding.message + alone)
 
 
-def _marked(
-    one: GateFinding, required: Sequence[str], protected: Collection[str], contract: Contract | None
-) -> GateFinding:
+def _marked(one: GateFinding, needed: bool) -> GateFinding:
     """A finding with what it means for the decision."""
-    needed = one.check in required and _is_protected(one.slice, protected, contract)
     harmful = one.verdict is Verdict.FAIL and (needed or may_block(one.check))
     unsettled = one.verdict is Verdict.ERROR or (needed and one.verdict is not Verdict.PASS)
     return replace(one, required=needed, blocks=harmful or unsettled)
-
-
-def _is_protected(part: Slice, protected: Collection[str], contract: Contract | None) -> bool:
-    """All traffic always is; categories as the contract says; of others those that are named, or all where none is."""
-    if contract is not None and part.get("category") in contract.names:
-        return contract.must_pass(part["category"])
-    return not part or not protected or slice_name(part) in protected
 
 
 def may_block(check: str) -> bool:

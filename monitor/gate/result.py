@@ -3,7 +3,7 @@
 import datetime as dt
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from monitor.check import Interval, Verdict
@@ -82,6 +82,10 @@ class GateReport:
     next_steps: Sequence[str] = ()
     bound: Mapping[str, str] = field(default_factory=dict)
     record: int | None = None
+
+    def recorded(self, number: int) -> "GateReport":
+        """The same, as it stands in a store."""
+        return replace(self, record=number)
 
     def to_dict(self) -> dict[str, Any]:
         """The output contract as plain values."""

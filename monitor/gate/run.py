@@ -10,7 +10,7 @@
 import datetime as dt
 import difflib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import text
@@ -18,7 +18,7 @@ from sqlalchemy import text
 from consumers.mendable import Mendable
 from consumers.store import EventStore
 from monitor.anchored.anchored_pairs import PairedMeasurement
-from monitor.check import REGISTRY, Check, Finding, Interval, Measurement, Verdict, load_checks
+from monitor.check import REGISTRY, Check, Finding, Interval, Measurement, Slice, Verdict, load_checks
 from monitor.detection.runner import broken, refuse_nonsense
 from monitor.gate.advice import next_steps, notes_of
 from monitor.gate.contract import required_by
@@ -26,12 +26,13 @@ from monitor.gate.decide import decide, judged_together
 from monitor.gate.decoupling import ANCHORED, anchored, decoupling
 from monitor.gate.decoupling import CHECK as DECOUPLING
 from monitor.gate.inference import Group, Tested, by_finding, tested, worst_of
-from monitor.gate.result import GateFinding, GateReport
+from monitor.gate.result import Decision, GateFinding, GateReport
 from monitor.gate.search import Searched, searched
 from monitor.gate.sides import prepare_trial
 from monitor.gate.trial import Trial
 from monitor.production.items import day_of
 from monitor.settings import Settings
+from monitor.snapshot import slice_name
 
 log = logging.getLogger(__name__)
 
@@ -53,20 +54,21 @@ def run_gate(
     as_of: dt.datetime,
     *,
     stage: str = "offline",
+    frozen: str = "",
+    bound: Callable[[Trial], Mapping[str, str]] | None = None,
     **more: Any,
 ) -> GateReport:
     """May the candidate take the reference's place, as far as what had matured by a moment tells?
 
-    stage: offline, or canary, ramp, full in a rollout. more: other fields of `Trial` (base, files, training, contract).
-    Raises NoSuchCheckpoint for a name that no event has, and for a candidate that is its own reference.
+    stage: offline, or canary, ramp, full in a rollout. frozen: why every promotion is stopped; "" while none is. bound:
+    tells what the decision is to hold to; None to bind nothing. more: other fields of `Trial` (base, files, training,
+    contract). Raises NoSuchCheckpoint for a name that no event has, and for a candidate that is its own reference.
     """
     _known(store, candidate, reference)
     trial = prepare_trial(store.engine, settings, candidate, reference, as_of, stage, **more)
-    measured, errors = measure(trial, load_checks().values())
-    alpha = settings.gate.alpha
-    findings = judged_together([*test(trial, measured, alpha), *errors], alpha)
-    required = required_checks(trial)
-    decision, marked, blocking = decide(findings, required, settings.gate.protected, trial.contract)
+    decision, findings, blocking = decide_trial(trial, load_checks().values(), required_checks(trial))
+    if frozen:
+        decision, findings, blocking = _stopped(frozen, findings, blocking)
     return GateReport(
         decision=decision,
         candidate=candidate,
@@ -74,12 +76,34 @@ def run_gate(
         loop=settings.loop,
         as_of=as_of,
         stage=stage,
-        alpha=alpha,
-        findings=marked,
+        alpha=settings.gate.alpha,
+        findings=findings,
         blocking=blocking,
-        notes=notes_of(trial, required, marked),
-        next_steps=next_steps(decision, marked, candidate, reference),
+        notes=notes_of(trial, required_checks(trial), findings),
+        next_steps=next_steps(decision, findings, candidate, reference),
+        bound=bound(trial) if bound else {},
     )
+
+
+def decide_trial(
+    trial: Trial, checks: Iterable[Check], required: Sequence[str]
+) -> tuple[Decision, list[GateFinding], list[str]]:
+    """Measure, test and decide: the decision, every finding, and the names of what blocks."""
+    alpha = trial.settings.gate.alpha
+    measured, errors = measure(trial, checks)
+    findings = judged_together([*test(trial, measured, alpha), *errors], alpha)
+    return decide(findings, required, lambda part: must_pass(trial, part))
+
+
+def must_pass(trial: Trial, part: Slice) -> bool:
+    """Whether a slice of a required check has to pass.
+
+    A category as the contract says; a cohort if it is protected, or none is named; everything else always.
+    """
+    if trial.contract and part.get("category") in trial.contract.names:
+        return trial.contract.must_pass(part["category"])
+    protected = trial.settings.gate.protected
+    return not part or not protected or not part.keys() <= {*trial.settings.cohorts} or slice_name(part) in protected
 
 
 def measure(trial: Trial, checks: Iterable[Check]) -> tuple[list[tuple[str, Measurement]], list[Tested]]:
@@ -108,11 +132,11 @@ def test(trial: Trial, measured: Iterable[tuple[str, Measurement]], alpha: float
 
 
 def required_checks(trial: Trial) -> tuple[str, ...]:
-    """What the settings require, by default the meaning of the reward, looked at where the candidate answered; and what
-    the contract does."""
-    reward = DECOUPLING if trial.has_served or not trial.anchor_sets else ANCHORED
-    chosen = trial.settings.gate.required or (reward,)
-    return tuple(dict.fromkeys((*chosen, *(required_by(trial.contract) if trial.contract else ()))))
+    """What settings and contract require; by default the meaning of the reward, wherever the candidate answered."""
+    named = (*trial.settings.gate.required, *(required_by(trial.contract) if trial.contract else ()))
+    if named:
+        return tuple(dict.fromkeys(named))
+    return (DECOUPLING if trial.has_served or not trial.anchor_sets else ANCHORED,)
 
 
 def _tested(trial: Trial, group: Group, alpha: float, oldest: int) -> Iterator[Tested]:
@@ -135,6 +159,17 @@ def _error(finding: Finding) -> Tested:
         needs="a mended check: see the log",
     )  # fmt: skip
     return Tested(plain, census=True)
+
+
+def _stopped(
+    why: str, findings: Sequence[GateFinding], blocking: Sequence[str]
+) -> tuple[Decision, list[GateFinding], list[str]]:
+    """A freeze stops everything, whatever was found; that is still told."""
+    freeze = GateFinding(
+        "frozen", {}, Verdict.FAIL, Interval(), 0.0, 1, 0, why, required=True, blocks=True, method="census",
+        needs="`reward-drift unfreeze --reason ...`, once it is safe",
+    )  # fmt: skip
+    return Decision.NO_GO, [freeze, *findings], [freeze.name, *blocking]
 
 
 def _known(store: EventStore, candidate: str, reference: str) -> None:
