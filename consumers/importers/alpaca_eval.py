@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from consumers.importers.foreign import Cells, Format, Given, RowFault, Told, digest, in_one_order, number_of, text_of
+from consumers.importers.cells import digest
+from consumers.importers.foreign import Cells, Format, Given, Told, in_one_order, number_of, text_of
+from consumers.importers.rows import RowFault
 
 SUITE = "alpaca_eval"
 RATES = (("win_rate", "standard_error"), ("length_controlled_winrate", "lc_standard_error"))

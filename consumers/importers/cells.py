@@ -1,6 +1,7 @@
 """What does one cell say? Text and numbers of a table, made into the values of an event."""
 
 import datetime as dt
+import hashlib
 import math
 from typing import Any
 
@@ -32,6 +33,11 @@ def cell_text(cell: Any) -> str:
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return str(cell)
+
+
+def digest(*parts: str) -> str:
+    """A short name of some texts that does not depend on anything else."""
+    return hashlib.blake2b("\x1f".join(parts).encode(errors="surrogatepass"), digest_size=12).hexdigest()
 
 
 def convert_cell(column: Column, cell: Any, kind: Any) -> Any:

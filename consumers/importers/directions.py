@@ -6,7 +6,8 @@ none of them knows is refused: a guess that is wrong would call every regression
 
 from collections.abc import Collection
 
-from consumers.importers.foreign import Given, RowFault
+from consumers.importers.foreign import Given
+from consumers.importers.rows import RowFault
 
 HIGHER = frozenset(
     {

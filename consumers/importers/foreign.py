@@ -17,14 +17,11 @@ import msgspec
 from consumers.canonical import canonical_json
 from consumers.events import EventRejected, parse_event
 from consumers.importers.json_rows import read_any_rows
-from consumers.importers.rows import TableError
+from consumers.importers.rows import RowFault, TableError
+from consumers.importers.samples import without_samples
 from consumers.importers.table import RowProblem, warn
 
 Cells = Mapping[str, Any]
-
-
-class RowFault(Exception):  # noqa: N818
-    """A row that says nothing we understand; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -113,15 +110,31 @@ def _told(
         return
     for told in found:
         try:
-            yield event_of(told, form.name, given)
+            raw, left_behind = fitting(told, form.name, given)
+            yield raw
+            if left_behind:
+                report(RowProblem(path, line, told.type, left_behind))
         except (RowFault, EventRejected) as fault:
             report(RowProblem(path, line, told.type, str(fault)))
         except UnicodeEncodeError:
             report(RowProblem(path, line, told.type, "text that is no Unicode; save the file as UTF-8"))
 
 
-def event_of(told: Told, form: str, given: Given) -> bytes:
-    """The JSON of a CloudEvent. form: the name of the format. Raises RowFault, EventRejected, UnicodeEncodeError."""
+def fitting(told: Told, form: str, given: Given) -> tuple[bytes, str | None]:
+    """The JSON of a CloudEvent, and what had to be left out so that it is none too large. form: the format's name.
+
+    Raises RowFault, EventRejected, UnicodeEncodeError.
+    """
+    try:
+        return _event(told, form, given), None
+    except EventRejected as fault:
+        if fault.reason != "too_large" or not told.data.get("samples"):
+            raise
+    data, left_behind = without_samples(told.data)
+    return _event(told._replace(data=data), form, given), left_behind
+
+
+def _event(told: Told, form: str, given: Given) -> bytes:
     time = told.time or given.time
     if time is None:
         raise RowFault("no time; give --time for rows without one")
@@ -146,11 +159,6 @@ def without_none(data: Mapping[str, Any]) -> dict[str, Any]:
     said = ("choice", "value")
     kept = {name: without_none(value) if isinstance(value, dict) else value for name, value in data.items()}
     return {name: value for name, value in kept.items() if value is not None or name in said}
-
-
-def digest(*parts: str) -> str:
-    """A short name of some texts that does not depend on anything else."""
-    return hashlib.blake2b("\x1f".join(parts).encode(errors="surrogateescape"), digest_size=12).hexdigest()
 
 
 def text_of(cells: Cells, *names: str) -> str:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from consumers.events import EVENT_BYTES, EventRejected
-from consumers.importers.foreign import Given, RowFault, Told, event_of
-from consumers.importers.rows import TableError
-from consumers.importers.samples import stderr_of
+from consumers.events import EventRejected
+from consumers.importers.foreign import Given, Told, fitting
+from consumers.importers.rows import RowFault, TableError
 from consumers.importers.table import RowProblem, warn
 
 Report = Callable[[RowProblem], None]
@@ -45,28 +44,11 @@ def import_results(paths: Sequence[Path], harness: Harness, given: Given, report
         raise TableError(f"{missing}: no such file; see what is there: ls {missing.parent}")
     for found in harness.read(paths, given, report):
         try:
-            yield _fitting(found, harness, given, report)
+            raw, left_behind = fitting(found.told, harness.name, given)
+            yield raw
+            if left_behind:
+                report(RowProblem(found.path, None, found.key, left_behind))
         except (RowFault, EventRejected) as fault:
             report(RowProblem(found.path, None, found.key, str(fault)))
         except UnicodeEncodeError:
             report(RowProblem(found.path, None, found.key, "text that is no Unicode; save the file as UTF-8"))
-
-
-def _fitting(found: Found, harness: Harness, given: Given, report: Report) -> bytes:
-    """The event; over the limit its samples stay behind, and the result is kept with its n and error."""
-    try:
-        return event_of(found.told, harness.name, given)
-    except EventRejected as fault:
-        data = dict(found.told.data)
-        samples = data.pop("samples", None)
-        if fault.reason != "too_large" or not samples:
-            raise
-    data.setdefault("n", len(samples))
-    data["stderr"] = data.get("stderr") or stderr_of([one["value"] for one in samples])
-    raw = event_of(found.told._replace(data=data), harness.name, given)
-    reason = (
-        f"{len(samples):,} items are more than an event holds (limits.event_bytes, {EVENT_BYTES:,}): told with value, n"
-        " and error alone, which are compared unpaired; evaluate categories apart to keep pairs"
-    )
-    report(RowProblem(found.path, None, found.key, reason))
-    return raw

@@ -16,9 +16,10 @@ from typing import Any
 
 from consumers.importers.directions import higher_is_better
 from consumers.importers.documents import object_of, objects_of
-from consumers.importers.foreign import Given, RowFault, Told
+from consumers.importers.foreign import Given, Told
 from consumers.importers.harness import Found, Harness, Report
 from consumers.importers.inspect_logs import Log, read_log
+from consumers.importers.rows import RowFault
 from consumers.importers.samples import Values, item_id, mean_of, number_in, samples_of, told_samples
 from consumers.importers.table import RowProblem
 

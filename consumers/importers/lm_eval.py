@@ -17,10 +17,10 @@ from typing import Any
 
 from consumers.importers.directions import higher_is_better
 from consumers.importers.documents import decoded, object_of, read_document
-from consumers.importers.foreign import Given, RowFault, Told
+from consumers.importers.foreign import Given, Told
 from consumers.importers.harness import Found, Harness, Report
 from consumers.importers.lm_eval_samples import Items, by_filter, read_items
-from consumers.importers.rows import TableError
+from consumers.importers.rows import RowFault, TableError
 from consumers.importers.samples import Values, mean_of, number_in, samples_of, told_samples
 from consumers.importers.table import RowProblem
 

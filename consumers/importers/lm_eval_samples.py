@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from consumers.importers.foreign import RowFault
 from consumers.importers.harness import Report
 from consumers.importers.json_rows import read_any_rows
+from consumers.importers.rows import RowFault
 from consumers.importers.samples import Values, item_id, number_in
 from consumers.importers.table import RowProblem
 

@@ -22,9 +22,10 @@ from consumers.importers.fields import (
 from consumers.importers.rows import TableError
 
 TOP = ("source", "time", "delimiter", "events")
-EVENT = ("type", "id", "when", "time", "fields")
+EVENT = ("type", "id", "when", "item", "time", "fields")
 TIME = ("column", "format", "zone")
 COLUMN = ("column", "map", "scale")
+EVALUATION = "rewarddrift.evaluation.v1"
 
 Place = tuple[str, ...]
 
@@ -66,7 +67,10 @@ class Time:
 
 @dataclass(frozen=True)
 class EventPlan:
-    """How one event is made of a row. label: tells apart the events of one row. when: column that must not be empty."""
+    """How one event is made of a row. label: tells apart the events of one row. when: column that must not be empty.
+
+    item: column that names items, where rows of one result are gathered into one evaluation; None for an event a row.
+    """
 
     type: str
     label: str
@@ -74,6 +78,7 @@ class EventPlan:
     when: str | None
     time: Time
     fields: Mapping[str, Value]
+    item: str | None = None
 
 
 @dataclass(frozen=True)
@@ -172,11 +177,14 @@ class _Reader:
             return None
         id_columns = [self._column(name, (*place, "id")) for name in names]
         when = self._column(event["when"], (*place, "when")) if "when" in event else None
+        item = self._column(event["item"], (*place, "item")) if "item" in event else None
+        if item and type_name != EVALUATION:
+            self._tell((*place, "item"), "only the rows of an evaluation are gathered; leave it out")
         if time is None:
             return None
         short = type_name.split(".")[1]
         label = f"{short}.{before.count(type_name) + 1}" if type_name in before else short
-        return EventPlan(type_name, label, id_columns, when, time, fields)
+        return EventPlan(type_name, label, id_columns, when, time, fields, item)
 
     def _time(self, spec: Any, place: Place) -> Time | None:
         if isinstance(spec, str):

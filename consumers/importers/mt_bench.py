@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from consumers.importers.foreign import Cells, Format, Given, RowFault, Told, digest, number_of, text_of
+from consumers.importers.cells import digest
+from consumers.importers.foreign import Cells, Format, Given, Told, number_of, text_of
+from consumers.importers.rows import RowFault
 
 SUITE = "mt_bench"
 ORDERS = (("g1_winner", "1"), ("g2_winner", "2"))

@@ -3,7 +3,7 @@
 Columns: `checkpoint` (or `--checkpoint`), `suite`, `category`, `metric`, `value`; `n`, `stderr`, `higher_is_better` and
 `time` where there are any. With a column `item` each row is one item, and the rows of one checkpoint, suite, category
 and metric become one result: their mean, with the items as samples. An empty value is an item that was not scored. A
-table with other names for its columns is read by a mapping of type `evaluation`.
+table with other names for its columns is read by a mapping of type `evaluation`, with or without its key `item`.
 """
 
 import datetime as dt
@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 from consumers.importers.cells import cell_text, is_empty
 from consumers.importers.directions import higher_is_better
-from consumers.importers.foreign import Cells, Format, Given, RowFault, Told
-from consumers.importers.samples import item_id, mean_of, number_in, told_samples
+from consumers.importers.foreign import Cells, Format, Given, Told
+from consumers.importers.items import Gathered
+from consumers.importers.rows import RowFault
+from consumers.importers.samples import number_in
 
 FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -30,19 +32,11 @@ class Result(NamedTuple):
 
 
 @dataclass
-class Items:
-    """What was read of one result's items. time: the latest of its rows."""
-
-    values: dict[str, float | None] = field(default_factory=dict)
-    time: dt.datetime | None = None
-
-
-@dataclass
 class Results:
     """One table. refused: metrics nobody knows the direction of, each told once."""
 
     given: Given
-    items: dict[Result, Items] = field(default_factory=dict)
+    items: Gathered = field(default_factory=Gathered)
     refused: set[str] = field(default_factory=set)
 
     def row(self, cells: Cells) -> Iterable[Told]:
@@ -51,7 +45,8 @@ class Results:
         if result is None:
             return []
         if not is_empty(cells.get("item")):
-            self._add(result, cells)
+            value = number_in(_cell(cells, "value"))
+            self.items.add(result._asdict(), cell_text(cells["item"]), value, _time(cells))
             return []
         if (value := number_in(cells.get("value"))) is None:
             raise RowFault("no 'value'; a row without one needs an 'item'")
@@ -60,10 +55,8 @@ class Results:
 
     def finish(self) -> Iterator[Told]:
         """The results that were told item by item."""
-        for result, items in sorted(self.items.items()):
-            if (value := mean_of(items.values.values())) is not None:
-                more = {"value": value, "n": len(items.values), "samples": told_samples(items.values)}
-                yield Told("evaluation", {**result._asdict(), **more}, items.time)
+        for data, time in self.items.told():
+            yield Told("evaluation", data, time)
 
     def _result(self, cells: Cells) -> Result | None:
         checkpoint = self.given.checkpoint or _text(cells, "checkpoint")
@@ -80,14 +73,6 @@ class Results:
             self.refused.add(metric)
             raise RowFault(f"{fault}, or a column higher_is_better; no row of it is told") from None
         return Result(checkpoint, suite, category, metric, better)
-
-    def _add(self, result: Result, cells: Cells) -> None:
-        value, time, item = number_in(_cell(cells, "value")), _time(cells), item_id(cell_text(cells["item"]))
-        items = self.items.setdefault(result, Items())
-        if item in items.values:
-            raise RowFault(f"item {item!r} stands twice in {result.category}, {result.metric}; the first row counts")
-        items.values[item] = value
-        items.time = max(filter(None, (items.time, time)), default=None)
 
 
 RESULTS = Format("results", Results, has_times=True, options=("checkpoint", "lower", "higher"))

@@ -15,7 +15,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from consumers.importers.foreign import Cells, Format, Given, RowFault, Told, digest, number_of, text_of
+from consumers.importers.cells import digest
+from consumers.importers.foreign import Cells, Format, Given, Told, number_of, text_of
+from consumers.importers.rows import RowFault
 from consumers.importers.samples import item_id
 
 SUITE = "reward_bench"

@@ -21,6 +21,10 @@ class TableError(Mendable):
     """A table or its mapping cannot be used; one problem a line, each with its place and what to change."""
 
 
+class RowFault(Exception):  # noqa: N818 - a noun of the domain, not a fault of the program
+    """A row, or a place of a file, that says nothing we understand; the message says why."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One row. line: where it ends in a text file, its number in Parquet. fault: why it cannot be read, else None."""

@@ -9,7 +9,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from consumers.importers.foreign import RowFault, digest
+from consumers.events import EVENT_BYTES
+from consumers.importers.cells import digest
+from consumers.importers.rows import RowFault
 
 ID_CHARACTERS = 24
 AGREEMENT = 1e-4  # of a result and the mean of its items: what float32 sums and rounded files differ by
@@ -58,6 +60,21 @@ def stderr_of(values: Sequence[float | None]) -> float | None:
         return None
     mean = math.fsum(scored) / len(scored)
     return math.sqrt(math.fsum((value - mean) ** 2 for value in scored) / (len(scored) - 1) / len(scored))
+
+
+def without_samples(data: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """An evaluation whose items are too many for an event, told by n and error; and what to say of that.
+
+    Parts of the items in several events would be several results, none of which is the one that was measured.
+    """
+    samples = data["samples"]
+    values = [one["value"] for one in samples]
+    kept = {"n": len(samples), "stderr": stderr_of(values), **{k: v for k, v in data.items() if v is not None}}
+    del kept["samples"]
+    return kept, (
+        f"{len(samples):,} items are more than an event holds (limits.event_bytes, {EVENT_BYTES:,}): told with value, n"
+        " and error alone, which are compared unpaired; to keep pairs, tell the items in several categories"
+    )
 
 
 def number_in(cell: object) -> float | None:

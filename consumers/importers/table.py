@@ -36,10 +36,13 @@ thumb, solved):
 A field is a column's name, `{const: value}`, `{column: name, map: {cell: value}}` (null leaves the field out),
 `{column: name, scale: [low, high]}` (linear to 0..1), or an object of fields. An empty cell leaves the field out. A
 time column needs a `zone` if its cells have no offset; its `format` is that of strptime, `unix` or `unix_ms`, else ISO
-8601. An event is named by its `id` columns, or without them by a hash of the whole row: importing twice is harmless,
+8601. With `item: COLUMN` the rows of an evaluation are one item each: those that agree in all fields but `value` become
+one event, their mean, with the items as samples; an empty value is an item that was not scored. An event is named by
+its `id` columns, or without them by a hash of the whole row: importing twice is harmless,
 but equal rows are one event then.
 """
 
+import datetime as dt
 import hashlib
 import itertools
 import json
@@ -52,11 +55,14 @@ from urllib.parse import quote
 
 import msgspec
 
+from consumers.canonical import canonical_json
 from consumers.events import TYPES, EventRejected, Payload, parse_event
 from consumers.importers.cells import CellError, cell_text, convert_cell, convert_time, is_empty
 from consumers.importers.fields import entry_type, fields_of, nested_payload, required_fields
+from consumers.importers.items import Gathered
 from consumers.importers.mapping import Column, Const, EventPlan, TableMapping, Value, load_mapping, nearest
-from consumers.importers.rows import Row, TableError, read_rows
+from consumers.importers.rows import Row, RowFault, TableError, read_rows
+from consumers.importers.samples import number_in, without_samples
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +101,7 @@ def import_table(
     table, and later for a file that breaks off.
     """
     table = load_mapping(mapping)
+    gathered = {plan.label: Gathered() for plan in table.events if plan.item is not None}
     rows = read_rows(path, table.delimiter)
     preview = list(itertools.islice(rows, PREVIEW_ROWS))
     _refuse_unknown_columns(path, table, preview)
@@ -106,11 +113,17 @@ def import_table(
             if plan.when is not None and is_empty(row.cells.get(plan.when)):
                 continue
             try:
-                yield _event(table.source, plan, row)
-            except (CellError, EventRejected) as problem:
+                if plan.item is None:
+                    yield _event(table.source, plan, row)
+                else:
+                    _gather(gathered[plan.label], plan, row)
+            except (CellError, EventRejected, RowFault) as problem:
                 report(RowProblem(path, row.line, plan.label, str(problem)))
             except UnicodeEncodeError:
                 report(RowProblem(path, row.line, plan.label, "bytes that are no UTF-8; save the table as UTF-8"))
+    for plan in table.events:
+        if plan.label in gathered:
+            yield from _results(path, table.source, plan, gathered[plan.label], report)
 
 
 def _refuse_unknown_columns(path: Path, table: TableMapping, preview: list[Row]) -> None:
@@ -125,16 +138,51 @@ def _refuse_unknown_columns(path: Path, table: TableMapping, preview: list[Row])
         raise TableError("\n".join(problems))
 
 
+def _gather(gathered: Gathered, plan: EventPlan, row: Row) -> None:
+    """Take a row in as one item of its result."""
+    cell = row.cells.get(plan.item or "")
+    if is_empty(cell):
+        raise CellError(f"column {plan.item}: empty, but it names the item; fill it, or leave such rows out by `when`")
+    result = _payload({**plan.fields, "value": Const(0.0)}, row.cells, TYPES[plan.type])
+    del result["value"]
+    time = convert_time(row.cells.get(plan.time.column), plan.time)
+    gathered.add(result, cell_text(cell), number_in(_convert(plan.fields["value"], row.cells, float)), time)
+
+
+def _results(
+    path: Path, source: str, plan: EventPlan, gathered: Gathered, report: Callable[[RowProblem], None]
+) -> Iterator[bytes]:
+    """The results that were told item by item."""
+    for data, time in gathered.told():
+        try:
+            name = hashlib.blake2b(canonical_json(data).encode(), digest_size=16).hexdigest()
+            yield _sealed(source, plan, name, time, data)
+        except EventRejected as problem:
+            if problem.reason != "too_large":
+                report(RowProblem(path, None, plan.label, str(problem)))
+                continue
+            kept, left_behind = without_samples(data)
+            yield _sealed(source, plan, name, time, kept)
+            report(RowProblem(path, None, plan.label, left_behind))
+        except UnicodeEncodeError:
+            report(RowProblem(path, None, plan.label, "bytes that are no UTF-8; save the table as UTF-8"))
+
+
 def _event(source: str, plan: EventPlan, row: Row) -> bytes:
+    time = convert_time(row.cells.get(plan.time.column), plan.time)
+    return _sealed(source, plan, _row_id(plan, row), time, _payload(plan.fields, row.cells, TYPES[plan.type]))
+
+
+def _sealed(source: str, plan: EventPlan, name: str, time: dt.datetime | None, data: dict[str, Any]) -> bytes:
     """Build one event and check it like any other: what would be rejected later is told here, with its line."""
     raw = msgspec.json.encode(
         {
             "specversion": "1.0",
-            "id": f"{plan.label}:{_row_id(plan, row)}",
+            "id": f"{plan.label}:{name}",
             "source": source,
             "type": plan.type,
-            "time": convert_time(row.cells.get(plan.time.column), plan.time),
-            "data": _payload(plan.fields, row.cells, TYPES[plan.type]),
+            "time": time,
+            "data": data,
         }
     )
     parse_event(raw)

@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from consumers.importers.foreign import Cells, Format, Given, RowFault, Told, digest, in_one_order
+from consumers.importers.cells import digest
+from consumers.importers.foreign import Cells, Format, Given, Told, in_one_order
+from consumers.importers.rows import RowFault
 
 COLUMNS = ("chosen", "rejected")
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from consumers.importers.directions import higher_is_better
 from consumers.importers.documents import decoded, object_of, objects_of, read_document
-from consumers.importers.foreign import Given, RowFault, Told
+from consumers.importers.foreign import Given, Told
 from consumers.importers.harness import Found, Harness, Report
-from consumers.importers.rows import TableError, read_rows
+from consumers.importers.rows import RowFault, TableError, read_rows
 from consumers.importers.samples import number_in
 from consumers.importers.table import RowProblem
 

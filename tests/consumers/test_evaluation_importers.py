@@ -24,9 +24,11 @@ from consumers.importers.foreign import Given, import_foreign
 from consumers.importers.harness import Harness, import_results
 from consumers.importers.inspect_ai import INSPECT
 from consumers.importers.lm_eval import LM_EVAL
+from consumers.importers.mapping import load_mapping
 from consumers.importers.results import RESULTS
 from consumers.importers.reward_bench import REWARD_BENCH
 from consumers.importers.rows import TableError
+from consumers.importers.table import import_table
 from consumers.importers.trl_log import TRL_LOG
 from consumers.ingest import ingest
 from consumers.sources import JsonlSource
@@ -559,7 +561,7 @@ def test_one_item_a_row_becomes_one_result_with_its_items(tmp_path: Path) -> Non
     assert (found["accuracy"].n, found["accuracy"].value) == (4, pytest.approx(2 / 3))
     assert values(found["f1"]) == {"a": 0.5}
     assert [problem.removeprefix(str(path)) for problem in problems] == [
-        ":5: item 'a' stands twice in tone, accuracy; the first row counts"
+        ":5: item 'a' stands twice in c, tone, accuracy; the first row counts"
     ]
 
 
@@ -572,21 +574,88 @@ def test_a_direction_that_nobody_knows_is_told_once_for_all_items(tmp_path: Path
     assert len(rows_told(path, Given(time=NOON, lower=("zorp",)))[0][0].data.samples) == 50
 
 
+MAPPING: dict[str, Any] = {
+    "source": "/own/bench",
+    "time": {"column": "when", "zone": "UTC"},
+    "events": [
+        {
+            "type": "evaluation",
+            "item": "question",
+            "fields": {
+                "checkpoint": "model",
+                "suite": {"const": "own"},
+                "category": "topic",
+                "metric": {"const": "right"},
+                "value": {"column": "verdict", "map": {"good": 1, "bad": 0}},
+            },
+        }
+    ],
+}
+
+
+def test_a_mapping_gathers_items_under_other_names(tmp_path: Path) -> None:
+    rows = [
+        {"model": "c", "topic": topic, "question": name, "verdict": verdict, "when": f"2026-01-0{day}T00:00:00"}
+        for topic, name, verdict, day in (
+            *(("tone", "q2", "bad", 2), ("tone", "q1", "good", 1), ("tone", "q3", "", 1), ("law", "q1", "good", 1)),
+            *(("law", "q1", "bad", 1), ("law", "", "bad", 1), ("law", "q4", "so-so", 1)),
+        )
+    ]
+    path = written(tmp_path / "bench.jsonl", rows)
+    problems: list[str] = []
+    raws = list(import_table(path, MAPPING, lambda one: problems.append(str(one).removeprefix(str(path)))))
+    found = {event.data.category: event for event in map(parse_event, raws)}
+    assert values(found["tone"].data) == {"q1": 1, "q2": 0, "q3": None}
+    assert (found["tone"].data.value, found["tone"].data.n) == (0.5, 3)
+    assert found["tone"].time_us == 1_767_312_000_000_000
+    assert values(found["law"].data) == {"q1": 1}
+    assert [problem.split(":")[1] for problem in problems] == ["5", "6", "7"]
+    assert "item 'q1' stands twice in c, law, right; the first row counts" in problems[0]
+    assert raws == list(import_table(path, MAPPING, lambda _: None))
+
+
+def test_only_evaluations_are_gathered() -> None:
+    wrong = {**MAPPING, "events": [{**MAPPING["events"][0], "type": "outcome"}]}
+    with pytest.raises(TableError, match=r"events\.0\.item: only the rows of an evaluation are gathered"):
+        load_mapping(wrong)
+
+
 # size
 
 
 def test_more_items_than_an_event_holds_leave_the_result_and_say_so(tmp_path: Path) -> None:
-    many = 45_000
+    many = 18_000
+    solved = {f"{n:024d}": (1 + n % 2) / 3 for n in range(many)}
     row = {"gsm8k": {"exact_match,strict-match": 0.5}}
     paths = [
         written(tmp_path / f"results_{DATE}.json", {"results": row, "model_name": "c"}),
-        written(tmp_path / f"samples_gsm8k_{DATE}.jsonl", items([n % 2 for n in range(many)])),
+        written(
+            tmp_path / f"samples_gsm8k_{DATE}.jsonl",
+            [{**items([value])[0], "doc_id": name} for name, value in solved.items()],
+        ),
     ]
     events, problems = told(paths, LM_EVAL)
-    data = events[0].data
-    assert (data.value, data.n, data.samples) == (0.5, many, None)
-    assert data.stderr == pytest.approx(0.5 / math.sqrt(many), rel=1e-4)
-    assert f"45,000 items are more than an event holds (limits.event_bytes, {EVENT_BYTES:,})" in problems[0]
+    table = [{**result(item=name, value=value), "when": "2026-01-01"} for name, value in solved.items()]
+    path = written(tmp_path / "r.jsonl", table)
+    told_by_rows = rows_told(path)
+    told_by_mapping: list[str] = []
+    fields = {name: name for name in ("checkpoint", "suite", "category", "metric", "value")}
+    plan = {"type": "evaluation", "item": "item", "fields": fields}
+    mapping = {"source": "/own", "time": {"column": "when", "zone": "UTC"}, "events": [plan]}
+    mapped = [parse_event(raw) for raw in import_table(path, mapping, lambda one: told_by_mapping.append(str(one)))]
+    all_told = ((events, problems), told_by_rows, (mapped, told_by_mapping))
+    for (event,), (problem,) in all_told:
+        assert (event.data.value, event.data.n, event.data.samples) == (pytest.approx(0.5), many, None)
+        assert event.data.stderr == pytest.approx(1 / 6 / math.sqrt(many), rel=1e-4)
+        assert f"18,000 items are more than an event holds (limits.event_bytes, {EVENT_BYTES:,})" in problem
+
+
+def test_names_that_are_no_unicode_are_told_by_their_result(tmp_path: Path) -> None:
+    path = tmp_path / "log.json"
+    for name in ("\\ud800", "\\ud800" * 30):
+        path.write_text(json.dumps(log([sample("NAME", "C")], ("accuracy", 1.0))).replace("NAME", name))
+        events, problems = told([path], INSPECT)
+        assert events or "no Unicode" in problems[0]
 
 
 def test_long_names_of_items_are_told_by_a_digest_that_depends_on_the_name_alone(tmp_path: Path) -> None:

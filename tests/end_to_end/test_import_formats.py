@@ -42,6 +42,27 @@ FILES: dict[str, tuple[str, Any, tuple[str, ...]]] = {
         {"prompt": "Hi", "chosen": "Yes", "rejected": "No"},
         (*NOON, "--judge", "people", "--kind", "human"),
     ),
+    "results": (
+        "rows.jsonl",
+        {"suite": "own", "category": "tone", "metric": "zorp", "item": "a", "value": 1},
+        (*NOON, "--checkpoint", "c", "--lower-is-better", "zorp"),
+    ),
+    "lm_eval": (
+        "results_2026-01-05T12-00-00.1.json",
+        {"results": {"gsm8k": {"exact_match,none": 0.5}}, "model_name": "c", "date": 1_767_600_000},
+        (),
+    ),
+    "inspect": (
+        "log.json",
+        {"status": "success", "eval": {"task": "t", "model": "m", "created": "2026-01-05T12:00:00Z"}}
+        | {"results": {"scores": [{"name": "match", "scorer": "match", "metrics": {"accuracy": {"value": 1}}}]}},
+        (),
+    ),
+    "trl_log": (
+        "trainer_state.json",
+        {"log_history": [{"step": 5, "reward": 0.5, "kl": 0.1}]},
+        (*NOON, "--checkpoint", "r", "--every", "5"),
+    ),
 }
 
 
@@ -76,6 +97,12 @@ def test_a_bad_row_is_told_with_its_line_and_the_exit_code_says_so(tmp_path: Pat
         (("--from", "alpaca_eval", "--time", "yesterday"), "no time; write it as"),
         (("--from", "alpaca_eval", "--time", "2026-01-05"), "no offset"),
         (("--from", "trl", *NOON), "give --judge and --kind"),
+        (
+            ("--from", "results", "--every", "3"),
+            "--every means nothing with --from results; it goes with --from trl_log",
+        ),
+        (("--from", "lm_eval", "--judge", "j"), "--judge means nothing with --from lm_eval"),
+        (("--from", "trl_log", *NOON), "a training log does not name its run: give --checkpoint NAME"),
     ],
 )
 def test_what_is_missing_is_said_with_what_to_give(tmp_path: Path, options: tuple[str, ...], told: str) -> None:
