@@ -28,8 +28,10 @@ from monitor.commands.common import (
     say,
     settings_of,
 )
+from monitor.commands.gate_aa import aa
 from monitor.commands.gate_options import ArtifactOption, EventsOption, MoreFiles, artifacts_of
 from monitor.commands.gate_outputs import GateFormat, refuse_unknown, tell
+from monitor.commands.gate_verify import verify
 from monitor.gate.binding import bind
 from monitor.gate.contract import load_contract
 from monitor.gate.freeze import freeze_file, read_freeze
@@ -44,8 +46,11 @@ class DecideFirst(TyperGroup):
     """`gate --candidate ...` decides; what else there is to do has a name."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the name of the usual command before arguments that name none."""
-        return super().parse_args(ctx, args if args and args[0] in self.commands else ["decide", *args])
+        """Put the name of the usual command before arguments that name none; `--aa` is one of another."""
+        if args and args[0] in self.commands:
+            return super().parse_args(ctx, args)
+        others = [one for one in args if one != "--aa"]
+        return super().parse_args(ctx, ["decide" if len(others) == len(args) else "aa", *others])
 
 
 class Stage(StrEnum):
@@ -57,7 +62,9 @@ class Stage(StrEnum):
     full = "full"
 
 
-app = typer.Typer(cls=DecideFirst, no_args_is_help=False)
+app = typer.Typer(cls=DecideFirst)
+app.command()(aa)
+app.command()(verify)
 
 
 @app.command()
@@ -88,7 +95,8 @@ def decide(
     """Decide GO, NO-GO or INCONCLUSIVE: what blocks, how sure, and what would settle it.
 
     Exit 0 GO, 1 NO-GO, 2 wrong usage or settings, 3 INCONCLUSIVE or stale, 4 a fault of the tool. All but 0 mean: do
-    not promote. Of a store the decision is recorded; see also `gate verify`, `gate records`, `gate aa`.
+    not promote. Of a store the decision is recorded; see also `gate records`, `gate verify RECORD` and
+    `gate --aa`.
     """
     chosen, wanted = settings_of(settings), output or []
     refuse_unknown(wanted)
