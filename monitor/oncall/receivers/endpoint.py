@@ -96,7 +96,7 @@ class Endpoint:
             url = httpx.URL(self._url)
         except (httpx.InvalidURL, ValueError):
             raise DeliveryFailed("its URL cannot be read") from None
-        if not url.host or url.userinfo or url.port is not None and not 0 < url.port < 1 << 16:
+        if not url.host or url.userinfo or (url.port is not None and not 0 < url.port < 1 << 16):
             raise DeliveryFailed("its URL has no host, no port that exists, or a password before the host")
         if url.scheme != "https" and not (url.scheme == "http" and self.allow_private):
             raise DeliveryFailed("its URL is not https:// (http:// is for this host, with allow_private)")
