@@ -2,7 +2,6 @@
 
 import datetime as dt
 import importlib.util
-import os
 import shutil
 import sqlite3
 import sys
@@ -31,7 +30,9 @@ from monitor.commands.common import (
     store_exists,
 )
 from monitor.commands.doctor_kafka import kafka_rows
+from monitor.commands.doctor_receivers import receiver_rows
 from monitor.commands.store_url import is_url, shown
+from monitor.gate.contract import template
 from monitor.judging.judge_sight import AnchorPace, anchor_paces
 from monitor.production.items import day_of
 from monitor.settings import SettingsError, load_settings
@@ -59,7 +60,19 @@ alerts: {{ticket: 30d, warning: 365d, page: 3650d}}
 # alerts.material_harm: 0.005       a loss of outcome that nobody would act on, 0 to 1
 # alerts.risk: {{tier=paid: 3.0}}     slices where harm weighs more than their traffic says
 # alerts.restart: day               or deployment: harm of new checkpoints is found sooner, other harm later
+
+# Where alerts go. Secrets stand in variables or files (url_env, url_file, secret_env, secret_file), never here.
+# receivers:
+#   - {{name: pager, kind: pagerduty, secret_env: REWARD_DRIFT_PAGERDUTY_KEY, severities: [page], fallback: chat}}
+#   - {{name: chat, kind: slack, url_env: REWARD_DRIFT_SLACK_URL}}
+#   - {{name: manager, kind: alertmanager, url: "https://alertmanager.example.org", allow_private: true}}
+# kinds: alertmanager, pagerduty, slack, webhook, apprise (e-mail and the long tail), stdout
+# fallback: gets what a receiver does not take. allow_private: addresses inside may be dialled. timeout_seconds: 10
+
+# What a fine-tune may not unlearn, asked by `reward-drift gate`; `reward-drift init --contract` writes the file.
+# gate.contract: capabilities.yaml
 """
+CONTRACT = "capabilities.yaml"
 
 
 def init(
@@ -67,12 +80,17 @@ def init(
     metric: Annotated[str, typer.Option("--metric", help="The outcome to watch.")] = "task_success",
     loop: Annotated[str, typer.Option("--loop", help="A name for the loop.")] = "my-loop",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    contract: Annotated[
+        bool, typer.Option("--contract", help=f"Write {CONTRACT}, the capability contract, beside that file instead.")
+    ] = False,
 ) -> None:
-    """Write a commented settings file."""
-    if path.exists() and not force:
-        raise UsageFault(f"{path}: exists; choose another name or --force to replace it")
-    path.write_text(TEMPLATE.format(loop=loop, metric=metric), encoding="utf-8")
-    typer.echo(f"wrote {path}; next: reward-drift replay EVENTS.jsonl --settings {path}")
+    """Write a commented settings file, or a commented capability contract beside it."""
+    told = path.with_name(CONTRACT) if contract else path
+    if told.exists() and not force:
+        raise UsageFault(f"{told}: exists; choose another name or --force to replace it")
+    told.write_text(template() if contract else TEMPLATE.format(loop=loop, metric=metric), encoding="utf-8")
+    of_contract = f"name your suites in it, and in {path}: gate: {{contract: {CONTRACT}}}"
+    typer.echo(f"wrote {told}; next: {of_contract if contract else f'reward-drift replay EVENTS.jsonl -s {path}'}")
 
 
 def schema() -> None:
@@ -89,7 +107,7 @@ def doctor(
     """Check this machine, the settings and the store; exit 1 if something needs mending."""
     rows = [_python(), _sqlite(), _checks(), _disk(store), _settings(settings), _store(store), *kafka_rows(settings)]
     rows += _anchors(settings, store)
-    rows += [_receiver(), *_extras()]
+    rows += [*receiver_rows(settings, store), *_extras()]
     if json_ or format_ is Format.json:
         print_json({"checks": rows})
     else:
@@ -169,12 +187,6 @@ def _kept_by(engine: Engine) -> str:
     with engine.connect() as connection:
         version = connection.exec_driver_sql("SHOW server_version").scalar_one()
     return f"PostgreSQL {version}, tables up to date, "
-
-
-def _receiver() -> dict[str, Any]:
-    url = os.environ.get("REWARD_DRIFT_WEBHOOK_URL")
-    told = "set" if url else "none; set REWARD_DRIFT_WEBHOOK_URL to send alerts"
-    return _row("ok" if url else "none", "webhook", told)
 
 
 def _extras() -> list[dict[str, Any]]:

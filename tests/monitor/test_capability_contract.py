@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from monitor.commands.common import UsageFault
+from monitor.commands.setup import init
 from monitor.gate.contract import (
     Contract,
     ContractRejected,
@@ -12,6 +14,7 @@ from monitor.gate.contract import (
     required_by,
     template,
 )
+from monitor.settings import parse_settings
 from tests.monitor.evaluated_events import category, contract
 
 FACTS = {"suite": "facts"}
@@ -29,6 +32,18 @@ def shipped(tmp_path: Path) -> Contract:
     path = tmp_path / "capabilities.yaml"
     path.write_text(template(), encoding="utf-8")
     return load_contract(path)
+
+
+def test_a_command_writes_the_policy_and_settings_that_may_name_it(tmp_path: Path, shipped: Contract) -> None:
+    (tmp_path / "capabilities.yaml").unlink()
+    path = tmp_path / "reward-drift.yaml"
+    init(path)
+    init(path, contract=True)
+    assert load_contract(tmp_path / "capabilities.yaml").digest == shipped.digest
+    with pytest.raises(UsageFault, match=r"capabilities\.yaml: exists"):
+        init(path, contract=True)
+    named = path.read_text().replace("# gate.contract: capabilities.yaml", "gate: {contract: capabilities.yaml}")
+    assert parse_settings(named).gate.contract == "capabilities.yaml"
 
 
 def test_the_shipped_policy_is_the_one_that_was_promised(shipped: Contract) -> None:
