@@ -51,6 +51,8 @@ def blocked_gate() -> GateReport:
                 visible=0.094,
             ),
             _census("feedback_purpose_leak", {"purpose": "reward"}, Verdict.PASS, 0.0, 81_377),
+            _idle("golden_items", "a category of kind golden in the capability contract (gate.contract)"),
+            _idle("rollback_readiness", "the folder of support-2026-11-13, here: `--artifact reference=FOLDER`"),
             _census("eval_contamination", {"set": "support-v3"}, Verdict.PASS, 0.0, 600),
         ],
         blocking=[harmed.name],
@@ -185,6 +187,11 @@ def _finding(
 def _census(check: str, slice_: Mapping[str, str], verdict: Verdict, share: float, n: int) -> GateFinding:
     words = f"{round(share * n)} of {n}"
     return GateFinding(check, slice_, verdict, Interval(share, share, share), 0.0, n, 0, words, method="census")
+
+
+def _idle(check: str, needs: str) -> GateFinding:
+    words = f"no data: needs {needs}"
+    return GateFinding(check, {}, Verdict.INCONCLUSIVE, Interval(), 0.0, 0, None, words, needs=needs)
 
 
 def _report(decision: Decision, findings: list[GateFinding], **more: Any) -> GateReport:

@@ -18,7 +18,8 @@ def gate_junit(report: GateReport) -> str:
     """The report as one test suite: the decision is a test of its own, each finding another.
 
     What blocks is an `error` if the check broke, else a `failure`, typed "fail" or "inconclusive". What does not pass
-    and does not block is `skipped`, with its message: a view of CI never contradicts the decision.
+    and does not block is `skipped`, with its message: a view of CI never contradicts the decision. To be written as
+    UTF-8, which its first line declares.
     """
     cases = list(_cases(report))
     suites = Element("testsuites", {"name": SUITE, **_counts(cases)})
@@ -26,7 +27,8 @@ def gate_junit(report: GateReport) -> str:
     suite.append(_properties(report))
     suite.extend(cases)
     ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+    written: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return written.decode() + "\n"
 
 
 def _cases(report: GateReport) -> Iterator[Element]:

@@ -15,6 +15,7 @@ from monitor.report.wording import count, name
 MARKER = "<!-- reward-drift gate -->"  # by which a bot finds its one comment again
 LIMIT = 60_000  # characters; a comment may have 65,536
 MOST = 10  # entries of a list; the table and the other formats hold all
+MOST_IDLE = 30  # names of checks that had nothing to look at
 _PLAIN = re.compile(r"[^\W_]+(?:[-+=/.,'’−…%:][^\W_]+)*")  # a word, a number, key=value
 _EDGES = re.compile(r"^([(\"'+]*)(.*?)([.,;:!?)\"'%]*)$", re.DOTALL)
 _LINKED = re.compile(r"www\.|gh-[0-9]|:[^\W_]+:", re.IGNORECASE)  # plain words that GitHub turns into something else
@@ -97,12 +98,15 @@ def _item(report: GateReport, finding: GateFinding) -> str:
 
 
 def _not_seen(report: GateReport) -> Iterator[str]:
-    blind, others = gate_page.unsettled(report), gate_page.left_open(report)
+    blind, others, idle = gate_page.unsettled(report), gate_page.left_open(report), gate_page.saw_nothing(report)
     entries = [f"- {code(one.name)} (blocks): {prose(gate_page.unseen(one))}." for one in blind]
     entries += [f"- {code(f.name)}: {prose(gate_words.told(f, report.alpha), 1500)}." for f in others]
-    if entries:
-        return _listed(entries, len(entries))
-    return iter([gate_page.ALL_SETTLED])
+    yield from _listed(entries, len(entries))
+    if idle:
+        more = f" and {count(len(idle) - MOST_IDLE)} more" if len(idle) > MOST_IDLE else ""
+        yield f"- {gate_page.SAW_NOTHING}: {', '.join(code(f.name) for f in idle[:MOST_IDLE])}{more}."
+    if not entries and not idle:
+        yield gate_page.ALL_SETTLED
 
 
 def _listed(entries: Iterable[str], number: int) -> Iterator[str]:

@@ -9,6 +9,7 @@ from monitor.report.wording import name
 
 NAME = 120  # characters of a finding's name
 ABSENT = "required, and yielded nothing: absence is no pass"
+SAW_NOTHING = "Not required, and nothing to look at"
 ALL_SETTLED = "Everything that was looked at was settled. Harm within what is allowed is not ruled out."
 ORDER = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PASS)
 
@@ -41,10 +42,12 @@ def blocks(report: GateReport, finding: GateFinding) -> bool:
 
 
 def ranked(report: GateReport) -> list[GateFinding]:
-    """What blocks, as the report ranks it; then the others: shown harmful, broken, not settled, passed."""
+    """What blocks, as the report ranks it; then harm, what broke, is not settled, passed, saw nothing."""
     first = {blocker.name: rank for rank, blocker in enumerate(blockers(report))}
+    idle = {one.name for one in saw_nothing(report)}
     return sorted(
-        report.findings, key=lambda f: (first.get(f.name, len(first)), ORDER.index(f.verdict), not f.required)
+        report.findings,
+        key=lambda f: (first.get(f.name, len(first)), f.name in idle, ORDER.index(f.verdict), not f.required),
     )
 
 
@@ -54,9 +57,15 @@ def reported(report: GateReport) -> list[GateFinding]:
 
 
 def left_open(report: GateReport) -> list[GateFinding]:
-    """Not settled or broken, without blocking."""
+    """Not settled although something was looked at, or broken, without blocking."""
     wanted = (Verdict.ERROR, Verdict.INCONCLUSIVE)
-    return [f for f in ranked(report) if f.verdict in wanted and not blocks(report, f)]
+    idle = {one.name for one in saw_nothing(report)}
+    return [f for f in ranked(report) if f.verdict in wanted and not blocks(report, f) and f.name not in idle]
+
+
+def saw_nothing(report: GateReport) -> list[GateFinding]:
+    """Findings that were not required and had nothing to look at."""
+    return [f for f in report.findings if f.verdict is Verdict.INCONCLUSIVE and not f.n and not blocks(report, f)]
 
 
 def unseen(blocker: Blocker) -> str:

@@ -9,45 +9,44 @@ CENSUS = "census"  # the method of a finding that looked at every one there is
 
 
 @dataclass(frozen=True)
+class Move:
+    """Words for a change: the verbs for worse and better, and the nouns for a change for the worse and the better."""
+
+    worse: str
+    better: str
+    harm: str
+    gain: str
+
+
+FALLS = Move("fell", "rose", "fall", "rise")
+RISES = Move("rose", "fell", "rise", "fall")
+WORSENS = Move("worsened", "improved", "loss", "gain")
+
+
+@dataclass(frozen=True)
 class Subject:
-    """noun: what the effect is about. rises: harm makes more of it. counted: a share of all there are, no change."""
+    """noun: what the effect is about. move: what it does under harm. counted: a share of all there are, no change."""
 
     noun: str
-    rises: bool = False
+    move: Move = FALLS
     counted: bool = False
 
-    @property
-    def worse(self) -> str:
-        return "rose" if self.rises else "fell"
 
-    @property
-    def better(self) -> str:
-        return "fell" if self.rises else "rose"
-
-    @property
-    def harm(self) -> str:
-        """A change for the worse, as a noun."""
-        return "share" if self.counted else "rise" if self.rises else "fall"
-
-    @property
-    def gain(self) -> str:
-        return "fall" if self.rises else "rise"
-
-
-UNKNOWN = Subject("the result")
+UNKNOWN = Subject("the result", WORSENS)
 COUNTED = Subject("share at fault", counted=True)
 
 SUBJECTS: Mapping[str, Subject] = {
     "reward_outcome_decoupling": Subject("the outcome, beside what its reward promised,"),
     "anchored_decoupling": Subject("the outcome on held-out items, beside its reward,"),
     "cohort_regression": Subject("the outcome"),
+    "worst_cohort": Subject("the outcome of the group that is worst off"),
     "capability_regression": Subject("the score on tasks it must keep"),
     "refusal_retention": Subject("the share of prompts that are declined"),
-    "generalization_gap": Subject("the gain where it was trained, beyond that on held-out tests,", rises=True),
-    "prompt_baseline": Subject("the lead of the base model, prompted only,", rises=True),
-    "rubric_overfitting": Subject("the gain that only the trained ruler sees", rises=True),
-    "length_inflation": Subject("the gain that is only length", rises=True),
-    "judge_churn_divergence": Subject("what a judge likes and users do not", rises=True),
+    "generalization_gap": Subject("the gain where it was trained, beyond that on held-out tests,", RISES),
+    "prompt_baseline": Subject("the lead of the base model, prompted only,", RISES),
+    "rubric_overfitting": Subject("the gain that only the trained ruler sees", RISES),
+    "length_inflation": Subject("the gain that is only length", RISES),
+    "judge_churn_divergence": Subject("what a judge likes and users do not", RISES),
     "golden_items": Subject("golden items that fail", counted=True),
     "judge_calibration": Subject("judges without people beside them", counted=True),
     "feedback_purpose_leak": Subject("records that debugging reached", counted=True),

@@ -38,8 +38,10 @@ def render_gate_text(report: GateReport) -> str:
 
 
 def print_gate_text(report: GateReport, file: IO[str]) -> None:
-    """Print the report to `file`; colour only on a terminal and only where NO_COLOR is not set."""
-    _console(file, WIDTH).print(gate_text(report))
+    """Print the report to `file`, at most 100 columns wide; colour only on a terminal and only without NO_COLOR."""
+    console = _console(file, None if file.isatty() else WIDTH)
+    console.width = min(console.width, WIDTH)
+    console.print(gate_text(report))
 
 
 def gate_text(report: GateReport) -> RenderableType:
@@ -47,7 +49,7 @@ def gate_text(report: GateReport) -> RenderableType:
     return Group(*_parts(report))
 
 
-def _console(file: IO[str], width: int, no_color: bool | None = None) -> Console:
+def _console(file: IO[str], width: int | None, no_color: bool | None = None) -> Console:
     return Console(file=file, width=width, no_color=no_color, highlight=False, markup=False, emoji=False)
 
 
@@ -81,7 +83,9 @@ def _not_seen(report: GateReport) -> Iterator[RenderableType]:
         yield _indented(f"- {name(one.name, gate_page.NAME)} (blocks): {gate_page.unseen(one)}.")
     for finding in others:
         yield _indented(f"- {name(finding.name, gate_page.NAME)}: {gate_words.told(finding, report.alpha)}.")
-    if not blind and not others:
+    if idle := gate_page.saw_nothing(report):
+        yield _indented(f"- {gate_page.SAW_NOTHING}: {', '.join(name(f.name, gate_page.NAME) for f in idle)}.")
+    if not blind and not others and not idle:
         yield _indented(gate_page.ALL_SETTLED)
 
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from monitor.check import Interval, Verdict
 from monitor.gate.result import Decision, GateFinding, GateReport
 from monitor.report import wording
-from monitor.report.gate_subjects import Subject, subject_of
+from monitor.report.gate_subjects import RISES, Subject, subject_of
 from monitor.report.wording import NO_DATA, count, name
 
 SAID = 400  # characters of a text that a check wrote
 NO_SIGHT = "nothing was measured, so no harm of any size would have been seen"
 FIXED = "95% interval"  # the method of a finding whose check brought an interval of its own
-UPWARD = Subject("", rises=True)  # words for changes of which plus means more
+UPWARD = Subject("", RISES)  # words for changes of which plus means more
 
 
 def told(finding: GateFinding, alpha: float) -> str:
@@ -29,7 +29,7 @@ def told(finding: GateFinding, alpha: float) -> str:
 allowed; 1,240 paired items'
     >>> few = GateFinding("a", {}, Verdict.INCONCLUSIVE, Interval(), 0.02, 60, 1374, "", visible=0.12)
     >>> told(few, 0.05)
-    'nothing shown: 60 units; a fall of 12.0 points or more would have been seen; 1,374 units in all would settle \
+    'nothing shown: 60 units; a loss of 12.0 points or more would have been seen; 1,374 units in all would settle \
 it, if the candidate is as good as the reference'
     """
     if finding.verdict is Verdict.ERROR:
@@ -65,7 +65,7 @@ def seen(finding: GateFinding) -> str:
     smallest = _finite(finding.visible)
     if smallest is None:
         return "how small a harm would have been seen is unknown"
-    return f"a {subject_of(finding).harm} of {_points(smallest)} points or more would have been seen"
+    return f"a {subject_of(finding).move.harm} of {_points(smallest)} points or more would have been seen"
 
 
 def overlooked(finding: GateFinding) -> str:
@@ -110,7 +110,7 @@ def change(finding: GateFinding) -> str:
     >>> change(GateFinding("a", {}, Verdict.PASS, Interval(-0.012), 0.02, 9, 0, "")), change(
     ...     GateFinding("a", {}, Verdict.PASS, Interval(math.nan), 0.02, 9, 0, "")
     ... )
-    ('rose 1.2', 'no data')
+    ('improved 1.2', 'no data')
     """
     subject, value = subject_of(finding), known(finding.effect).value
     if value is None:
@@ -124,7 +124,7 @@ def limits(finding: GateFinding) -> str:
     """Both ends of the effect for a table, each named where they differ in direction.
 
     >>> limits(GateFinding("a", {}, Verdict.PASS, Interval(0.01, -0.01, 0.03), 0.02, 9, 0, ""))
-    'rose 1.0 to fell 3.0'
+    'improved 1.0 to worsened 3.0'
     """
     subject, effect = subject_of(finding), known(finding.effect)
     if subject.counted and effect.value is not None:
@@ -231,7 +231,7 @@ def _between(subject: Subject, effect: Interval, chance: float) -> str:
     if low is None or high is None:
         return "no interval"
     if low < 0 < high:
-        ends = f"a {subject.gain} of {_points(low)} and a {subject.harm} of {_points(high)}"
+        ends = f"a {subject.move.gain} of {_points(low)} and a {subject.move.harm} of {_points(high)}"
     else:
         ends = " and ".join(sorted((_points(low), _points(high)), key=float))
     return f"between {ends}; {100 * chance:.3g}% chance at each end to be outside"
@@ -242,7 +242,7 @@ def _span(subject: Subject, effect: Interval) -> str:
     if low is None or high is None:
         return "-"
     if low < 0 < high:
-        return f"{subject.better} {_points(low)} to {subject.worse} {_points(high)}"
+        return f"{subject.move.better} {_points(low)} to {subject.move.worse} {_points(high)}"
     return " to ".join(sorted((_points(low), _points(high)), key=float))
 
 
@@ -255,7 +255,7 @@ def _rose(change: Interval) -> str:
 
 
 def _verb(subject: Subject, effect: float) -> str:
-    return subject.worse if effect > 0 else subject.better
+    return subject.move.worse if effect > 0 else subject.move.better
 
 
 def _points(share: float) -> str:

@@ -134,6 +134,14 @@ def test_what_was_not_seen_is_told_with_its_size_and_what_would_settle_it() -> N
     assert "**ERROR** `licence_status`: the check broke" in told
 
 
+def test_checks_that_saw_nothing_and_were_not_required_take_one_line() -> None:
+    told = gate_markdown(blocked_gate())
+    assert "- Not required, and nothing to look at: `golden_items`, `rollback_readiness`." in told
+    assert [f.check for f in gate_page.ranked(blocked_gate())][-2:] == ["golden_items", "rollback_readiness"]
+    assert "golden_items" not in gate_annotations(blocked_gate())
+    assert "a category of kind golden" in gate_html(blocked_gate())
+
+
 def test_harm_that_is_only_reported_is_no_reason_to_stop_and_is_still_told() -> None:
     told = gate_markdown(passed_gate())
     assert told.startswith("## GO: ")
@@ -244,6 +252,19 @@ def test_text_is_coloured_on_a_terminal_unless_refused(monkeypatch: pytest.Monke
     assert "FAIL reward_outcome_decoupling[tier=enterprise]" in plain.getvalue()
 
 
+@pytest.mark.parametrize(("columns", "widest"), [("80", 80), ("200", 100)])
+def test_text_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, columns: str, widest: int) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("NO_COLOR", "1")
+    file = Terminal()
+    print_gate_text(unsettled_gate(), file)
+    assert max(len(re.sub("\x1b\\[[0-9;]*m", "", line)) for line in file.getvalue().splitlines()) <= widest
+
+
 def test_json_is_the_contract(sample: GateReport) -> None:
     told = json.loads(gate_json(sample), parse_constant=pytest.fail)
     wanted = "decision candidate reference blocking findings loop as_of stage alpha notes next_steps bound record"
@@ -283,7 +304,7 @@ def test_junit_skips_what_is_left_open_without_blocking() -> None:
     assert cases["reward_outcome_decoupling[tier=enterprise]"] == ("failure", "fail")
     assert cases["rubric_overfitting[pair=helpful-rm, held-out-rm]"] == ("skipped", "")
     assert _cases(gate_junit(passed_gate()))["rubric_overfitting[pair=helpful-rm, held-out-rm]"] == ("skipped", "")
-    [skipped] = ElementTree.fromstring(gate_junit(blocked_gate())).iter("skipped")
+    skipped = next(ElementTree.fromstring(gate_junit(blocked_gate())).iter("skipped"))
     assert skipped.get("message", "").startswith("does not block, inconclusive: not settled: ")
 
 
@@ -396,6 +417,11 @@ def test_plus_is_a_fall_of_what_should_be_high(effect: Interval, words: str) -> 
 def test_plus_is_a_rise_of_what_should_be_low() -> None:
     finding = GateFinding("rubric_overfitting", {}, Verdict.FAIL, Interval(0.03, 0.01, 0.05), 0.02, 9, 0, "")
     assert "rose 3.0 points" in gate_words.told(finding, 0.05)
+
+
+def test_a_plugin_that_nobody_put_into_words_is_told_without_a_direction_that_may_be_wrong() -> None:
+    finding = GateFinding("a_plugin", {}, Verdict.FAIL, Interval(0.03, 0.01, 0.05), 0.02, 9, 0, "")
+    assert gate_words.told(finding, 0.05).startswith("the result worsened 3.0 points (between 1.0 and 5.0;")
 
 
 def test_a_check_with_an_interval_of_its_own_tells_its_own_chance() -> None:
