@@ -42,19 +42,18 @@ JUDGES = """
 SPECS = "SELECT spec_id, spec FROM score_spec"
 
 
-def bind(
-    trial: Trial, settings: Settings, *, contract: Path | None = None, highest_seq: int | None = None
-) -> dict[str, str]:
+def bind(trial: Trial, settings: Settings, *, highest_seq: int | None = None) -> dict[str, str]:
     """Names -> digests (sha256, hexadecimal) of what a decision hangs on; what is not known has no name.
 
     checkpoint:ROLE  what an event told of the weights     artefact:ROLE  the sealed folder, hashed again now
     anchors:NAME     sealed sets of held-out items         scorer:NAME@REVISION, judge:NAME@REVISION  rulers, with specs
-    settings         all that decides anything             contract       the capability contract's file
+    training         files the candidate was trained on    base           name of the model both began with, plain
+    settings         all that a gate asks                  contract       what must be kept
     data             every event up to highest_seq, whatever their order; that number, plain
     code, version    the files of this product as installed; its release, plain
 
-    contract: that file. highest_seq: the newest event that was looked at; by default the newest there is.
-    Raises AnchorsRejected for a set that is not as sealed, OSError for a contract that cannot be read.
+    settings: as given by the user. highest_seq: the newest event that was looked at; by default the newest there is.
+    Raises AnchorsRejected for a set that is not as sealed, OSError for a training file that cannot be read.
     """
     given = {"candidate": trial.candidate, "reference": trial.reference, "until": microseconds(trial.as_of)}
     with reading(trial.engine) as connection:
@@ -62,8 +61,12 @@ def bind(
         bound = dict([*_anchors(connection, trial, given), *_rulers(connection, given)])
         bound["data"] = _data(connection, highest)
     bound |= dict(_weights(trial))
-    if contract is not None:
-        bound["contract"] = hashlib.sha256(contract.read_bytes()).hexdigest()
+    if trial.training:
+        bound["training"] = _sha256("".join(sorted(map(_of_file, trial.training))))
+    if trial.contract is not None:
+        bound["contract"] = trial.contract.digest
+    if trial.base is not None:
+        bound["base"] = trial.base
     bound |= {
         "highest_seq": str(highest),
         "settings": settings_digest(settings),
@@ -84,7 +87,7 @@ def code_digest() -> str:
     """Every file of the product as it is installed, hashed once a process."""
     whole = hashlib.sha256()
     for name, path in sorted(_own_files()):
-        whole.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        whole.update(f"{name}\0{_of_file(path)}\n".encode())
     return whole.hexdigest()
 
 
@@ -137,6 +140,11 @@ def _data(connection: Connection, highest: int) -> str:
     rows = connection.execute(text(EVENTS), {"highest": highest}).scalars()
     digests = np.frombuffer(b"".join(map(bytes, rows)), "S16")
     return hashlib.sha256(np.sort(digests).tobytes()).hexdigest()
+
+
+def _of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sha256(told: str) -> str:

@@ -354,10 +354,8 @@ def test_a_decision_binds_weights_anchors_rulers_settings_code_and_data(
     )
     anchors = seal_anchors(items, tmp_path / "set", name="sums", kind="exact", sealed_at=START)
     put(store, [*loop_events(3, 1, per_day=5), score("0-0", START + DAY, 1.0, "rev-1")])
-    seen = trial(store, files={"anchors:sums": tmp_path / "set"})
-    contract = tmp_path / "contract.yaml"
-    contract.write_text("a: 1\n")
-    bound = bind(seen, seen.settings, contract=contract)
+    seen = trial(store, files={"anchors:sums": tmp_path / "set"}, training=(items,), base="small-3b")
+    bound = bind(seen, seen.settings)
     digests = {
         role: read_manifest(both[name]).digest for role, name in (("candidate", "ckpt-1"), ("reference", "ckpt-0"))
     }
@@ -366,7 +364,8 @@ def test_a_decision_binds_weights_anchors_rulers_settings_code_and_data(
     }
     assert bound["artefact:reference"] == digests["reference"]
     assert bound["anchors:sums"] == anchors.digest
-    assert {"scorer:rm@rev-1", "settings", "contract", "data", "code", "version"} <= set(bound)
+    assert bound["base"] == "small-3b"
+    assert {"scorer:rm@rev-1", "settings", "training", "data", "code", "version"} <= set(bound)
     assert bound["highest_seq"] == str(store.counts().events)
     assert bound["code"] == code_digest()
     assert list(bound) == sorted(bound)
