@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from consumers.store import EventStore
+from monitor.commands.doctor_receivers import receiver_rows
 from monitor.detection.state import MonitorState
 from monitor.oncall.deliver import deliver
 from monitor.oncall.receivers.alertmanager import REFRESH
@@ -120,6 +121,33 @@ def test_receivers_are_shown_without_secrets() -> None:
     ).receivers
     assert str(first) == "pager: pagerduty, page only, then chat"
     assert str(second) == "chat: slack at REWARD_DRIFT_SLACK"
+
+
+def test_doctor_tells_which_receivers_are_usable_and_which_fail(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REWARD_DRIFT_WEBHOOK_URL", "http://127.0.0.1:1/s3cret")
+    monkeypatch.delenv("REWARD_DRIFT_ABSENT", raising=False)
+    settings, path = tmp_path / "s.yaml", tmp_path / "store"
+    settings.write_text(
+        HEAD + "  - {name: chat, kind: slack, url_env: REWARD_DRIFT_ABSENT}\n  - {name: o, kind: stdout}\n"
+    )
+    with EventStore.open(path) as store:
+        MonitorState(store.engine)
+        enqueued(store, message(), "webhook")
+        deliver(store.engine, configured_receivers(), NOW, lambda line: None)
+    rows = receiver_rows(settings, str(path))
+    assert [row["state"] for row in rows] == ["MEND", "ok", "MEND"]
+    assert "REWARD_DRIFT_ABSENT is not set" in rows[0]["told"]
+    assert "takes nothing since 2026-01-01 00:00 UTC (1 failures)" in rows[2]["told"]
+    assert "s3cret" not in str(rows)
+
+
+def test_doctor_says_how_to_name_a_receiver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("REWARD_DRIFT_WEBHOOK_URL", "REWARD_DRIFT_STDOUT"):
+        monkeypatch.delenv(name, raising=False)
+    (row,) = receiver_rows(tmp_path / "absent.yaml", str(tmp_path / "absent"))
+    assert (row["state"], row["what"]) == ("none", "receivers")
 
 
 @pytest.mark.parametrize("step", [200, 400, 500, 302, "reset", "hang"])
