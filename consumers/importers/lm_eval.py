@@ -7,53 +7,31 @@ are the same items, and a gate that counted both would count them twice.
 Source: Gao et al., The Language Model Evaluation Harness; releases 0.3 (metric without filter) to 0.4.
 """
 
-import datetime as dt
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from consumers.importers.directions import higher_is_better
-from consumers.importers.documents import decoded, object_of, read_document
+from consumers.importers.documents import object_of
 from consumers.importers.foreign import Given, Told
 from consumers.importers.harness import Found, Harness, Report
+from consumers.importers.lm_eval_run import Run, count_of, groups_above, metrics, read_run
 from consumers.importers.lm_eval_samples import Items, by_filter, read_items
-from consumers.importers.rows import RowFault, TableError
+from consumers.importers.rows import RowFault
 from consumers.importers.samples import Values, mean_of, number_in, samples_of, told_samples
 from consumers.importers.table import RowProblem
 
 SUITE = "lm_eval"
 SAMPLES = re.compile(r"samples_(?P<task>.+?)(?:_(?P<date>\d{4}-\d\d-\d\dT[\d.:-]+))?\.jsonl(?:\.gz)?")
 RESULTS = re.compile(r".*?(?P<date>\d{4}-\d\d-\d\dT[\d.:-]*\d)\.json(?:\.gz)?")
-NAMED_BY = ("peft", "delta", "pretrained", "model", "path", "engine")  # an adapter before its base
-NO_METRIC = frozenset({"alias", "samples", "sample_len", "sample_count", "name"})
-
-
-@dataclass(frozen=True)
-class Run:
-    """One results file."""
-
-    path: Path
-    told: Mapping[str, Any]
-    checkpoint: str
-    time: dt.datetime | None
-
-    @property
-    def rows(self) -> dict[str, Any]:
-        """The numbers of each task and group."""
-        return {**object_of(self.told.get("groups")), **object_of(self.told.get("results"))}
-
-    def part(self, name: str, task: str) -> Any:
-        """What a section such as `n-samples` says of a task."""
-        return object_of(self.told.get(name)).get(task)
 
 
 def read_lm_eval(paths: Sequence[Path], given: Given, report: Report) -> Iterator[Found]:
     """Yield one evaluation for each task and metric of the results files, and of samples without results."""
     items = {path: SAMPLES.fullmatch(path.name) for path in paths}
-    runs = [run for path in paths if not items[path] and (run := _run(path, given, report))]
+    runs = [run for path in paths if not items[path] and (run := read_run(path, given, report))]
     owned: dict[Path, dict[str, Path]] = defaultdict(dict)
     for path, named in items.items():
         if named is None:
@@ -74,41 +52,6 @@ def read_lm_eval(paths: Sequence[Path], given: Given, report: Report) -> Iterato
 LM_EVAL = Harness("lm_eval", read_lm_eval)
 
 
-def _run(path: Path, given: Given, report: Report) -> Run | None:
-    told = decoded(read_document(path), dict[str, Any], str(path))
-    if not isinstance(told.get("results"), dict):
-        raise TableError(
-            f"{path}: no 'results': neither results_*.json nor samples_TASK_DATE.jsonl of lm-evaluation-harness"
-        )
-    checkpoint = given.checkpoint or _model(told)
-    if not checkpoint:
-        reason = "neither model_name nor config.model_args names the model; give --checkpoint NAME"
-        report(RowProblem(path, None, "model_name", reason))
-        return None
-    if (time := _date(told)) is None and given.time is None:
-        report(RowProblem(path, None, "date", "no time of the run; give --time, e.g. --time 2026-01-05T00:00:00Z"))
-        return None
-    return Run(path, told, checkpoint, time)
-
-
-def _model(told: Mapping[str, Any]) -> str | None:
-    if isinstance(name := told.get("model_name"), str) and name:
-        return name
-    said = object_of(told.get("config")).get("model_args")
-    if isinstance(said, str):
-        said = dict(pair.partition("=")[::2] for pair in said.split(","))
-    names = (object_of(said).get(key) for key in NAMED_BY)
-    return next((name.strip() for name in names if isinstance(name, str) and name.strip()), None)
-
-
-def _date(told: Mapping[str, Any]) -> dt.datetime | None:
-    date = told.get("date")
-    try:
-        return dt.datetime.fromtimestamp(float(date), dt.UTC) if isinstance(date, int | float) else None
-    except (OverflowError, OSError, ValueError):
-        return None
-
-
 def _owner(path: Path, task: str, date: str | None, runs: Sequence[Run]) -> Run:
     """The results that a samples file belongs to: those written at the same moment, else the only ones.
 
@@ -126,10 +69,10 @@ def _owner(path: Path, task: str, date: str | None, runs: Sequence[Run]) -> Run:
 
 def _results(run: Run, items: Mapping[str, Path], given: Given, report: Report) -> Iterator[Found]:
     """The evaluations of one results file. Items: the samples file of each task that has one."""
-    above = _groups_above(run)
+    above = groups_above(run)
     for task, row in run.rows.items():
         logged: Items | None = None
-        for key, metric, filtered in _metrics(object_of(row)):
+        for key, metric, filtered in metrics(object_of(row)):
             place = f"results.{task}.{key}"
             try:
                 if task in items and logged is None:
@@ -148,16 +91,6 @@ def _results(run: Run, items: Mapping[str, Path], given: Given, report: Report) 
             yield Found(run.path, place, Told("evaluation", data, run.time))
 
 
-def _metrics(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """(key, metric, filter) of each number; from 0.4 on every metric names its filter, before that none does."""
-    filtered = any("," in key for key in row)
-    for key, value in row.items():
-        metric, _, chosen = key.partition(",")
-        if filtered != ("," in key) or metric.endswith("_stderr") or key in NO_METRIC or value in (" ", "", "N/A"):
-            continue
-        yield key, metric, chosen or "none"
-
-
 def _evaluation(
     run: Run, task: str, row: Mapping[str, Any], key: str, metric: str, filtered: str, given: Given
 ) -> dict[str, Any]:
@@ -166,44 +99,16 @@ def _evaluation(
         raise RowFault("no finite number: the task came to nothing")
     error = row.get(f"{metric}_stderr,{filtered}" if "," in key else f"{metric}_stderr")
     name = metric if filtered == "none" else key
+    of_group = object_of(row.get("sample_count")).get(key)
     return {
         "checkpoint": run.checkpoint,
         "category": task,
         "metric": name,
         "value": value,
-        "n": _count(run, task),
+        "n": of_group if isinstance(of_group, int) else count_of(run, task),
         "stderr": None if error == "N/A" else number_in(error),
         "higher_is_better": higher_is_better(name, given, object_of(run.part("higher_is_better", task)).get(metric)),
     }
-
-
-def _count(run: Run, task: str, seen: frozenset[str] = frozenset()) -> int | None:
-    """Items of a task; of a group those of its parts together, if all are known."""
-    effective = object_of(run.part("n-samples", task)).get("effective")
-    if isinstance(effective, int) and not isinstance(effective, bool):
-        return effective
-    parts = [part for part in _parts(run, task) if part not in seen]
-    counts = [_count(run, part, seen | {task}) for part in parts]
-    known = [count for count in counts if count is not None]
-    return sum(known) if known and len(known) == len(counts) else None
-
-
-def _parts(run: Run, group: str) -> list[str]:
-    parts = run.part("group_subtasks", group)
-    return [part for part in parts if isinstance(part, str) and part != group] if isinstance(parts, list) else []
-
-
-def _groups_above(run: Run) -> dict[str, str]:
-    """The highest group with a number of its own that each task or group is part of."""
-    above: dict[str, str] = {}
-    parents = {part: group for group in object_of(run.told.get("group_subtasks")) for part in _parts(run, group)}
-    for task in run.rows:
-        seen, at = {task}, task
-        while (at := parents.get(at, task)) not in seen:
-            seen.add(at)
-            if any(_metrics(object_of(run.rows.get(at)))):
-                above[task] = at
-    return above
 
 
 def _samples_alone(path: Path, task: str, given: Given, report: Report) -> Iterator[Found]:

@@ -148,6 +148,18 @@ def test_a_group_with_a_number_stands_apart_from_its_parts(tmp_path: Path) -> No
     assert "pile" not in suites
 
 
+def test_groups_within_groups_are_parts_of_the_nearest_one(tmp_path: Path) -> None:
+    nested = {name: {"acc,none": 0.5} for name in ("all", "stem", "physics")}
+    parts = {"all": ["stem"], "stem": ["physics", "all"], "physics": []}
+    events, _ = told([written(tmp_path / "n.json", results(results=nested, groups={}, group_subtasks=parts))], LM_EVAL)
+    suites = {event.data.category: (event.data.suite, event.data.n) for event in events}
+    assert suites["physics"] == ("lm_eval/stem", None)
+    assert suites["stem"] == ("lm_eval/all", None)
+    counted = {"mmlu": {"acc,none": 0.6, "sample_len": 7, "name": "mmlu", "sample_count": {"acc,none": 250}}}
+    (group,), _ = told([written(tmp_path / "group.json", results(results=counted, groups={}))], LM_EVAL)
+    assert (group.data.metric, group.data.n) == ("acc", 250)
+
+
 def test_a_file_without_filters_and_counts_is_read_too(tmp_path: Path) -> None:
     old = {"results": {"lambada": {"ppl": 4.5, "ppl_stderr": 0.1, "acc": 0.7, "acc_stderr": 0.01}}, "versions": {}}
     old["config"] = {"model": "gpt2", "model_args": "pretrained=org/base,revision=step3"}
