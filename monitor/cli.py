@@ -35,7 +35,9 @@ class Commands(LazyGroup):
         "power": Entry("monitor.commands.plan:power", "What drop can be seen with your labels, and by when."),
         "tick": Entry("monitor.commands.watch:tick", "Look at a store once, and send what is due."),
         "status": Entry("monitor.commands.watch:status", "Open alerts, freshness, what was rejected."),
-        "alerts": Entry("monitor.commands.alerts:app", "List, show and resolve alerts."),
+        "alerts": Entry("monitor.commands.alerts:app", "List, show, take, mute and resolve alerts."),
+        "runbook": Entry("monitor.commands.runbook:runbook", "What to do about an alert, offline."),
+        "review": Entry("monitor.commands.review:review", "A month on call: pages, precision, what was missed."),
         "score": Entry(
             "monitor.commands.score:score", "Score a checkpoint on held-out items, on a GPU if there is one."
         ),

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -25,8 +26,10 @@ from monitor.commands.common import (
     say,
     settings_of,
 )
+from monitor.detection.state import MonitorState
 from monitor.oncall.alerts import SEVERITIES
 from monitor.oncall.deliver import deliver
+from monitor.oncall.lifecycle import keep_alerts, machinery_alerts
 from monitor.oncall.receivers.configured import configured_receivers
 from monitor.replay import replay as replay_files
 from monitor.report.html import render_html
@@ -97,7 +100,11 @@ def tick(
     now = dt.datetime.now(dt.UTC)
     receivers = configured_receivers(chosen.receivers)
     with existing_store(store) as opened:
-        report = tick_store(opened, chosen, _moment(as_of) or now, now, tuple(receivers))
+        moment, names = _moment(as_of) or now, tuple(receivers)
+        MonitorState(opened.engine)
+        keep_alerts(opened.engine, chosen, moment, now, names)  # first: bad data withhold what is built on them
+        report = tick_store(opened, chosen, moment, now, names)
+        report = replace(report, alerts=[*report.alerts, *machinery_alerts(opened.engine, chosen.loop)])
         _tell(report, Format.json if json_ else format_, output or [])
         done = deliver(opened.engine, receivers, now, say)
     if done.sent or done.failed:

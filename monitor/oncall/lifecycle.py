@@ -17,10 +17,13 @@ from sqlalchemy import Engine
 
 from consumers.database import reading, writing
 from monitor.oncall.acks import lapse
+from monitor.oncall.episodes import read_episodes
 from monitor.oncall.incident_alerts import save_incidents
-from monitor.oncall.machinery import observe, read_machinery
+from monitor.oncall.machinery import is_operational, observe, read_machinery
 from monitor.oncall.remind import end_silences, remind
 from monitor.oncall.tell import tell
+from monitor.oncall.words import alert_of_episode
+from monitor.result import Alert
 from monitor.settings import Settings
 
 
@@ -40,3 +43,10 @@ def keep_alerts(
         tell(connection, settings, now, receivers)
         end_silences(connection, settings, now, receivers)
         remind(connection, settings, now, receivers)
+
+
+def machinery_alerts(engine: Engine, loop: str) -> list[Alert]:
+    """The open alerts about the machinery, for a report that must not look calm meanwhile."""
+    with reading(engine) as connection:
+        stored = [one for one in read_episodes(connection, loop) if one.is_open and is_operational(one)]
+    return [alert_of_episode(one, loop) for one in stored]

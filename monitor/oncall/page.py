@@ -1,12 +1,14 @@
 """What must a woken reader know, in five lines? Is it real, who is hurt, what is safe to do, can it wait?"""
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from consumers.incidents import read_incidents
+from monitor.gate.result import Decision
 from monitor.oncall.alerts import is_inferred
 from monitor.oncall.episodes import StoredEpisode
 from monitor.oncall.freshness import Stage, read_stages
@@ -27,9 +29,15 @@ WITHHELD = """
 """
 
 
+LATEST_GATES = "SELECT content FROM gate_record WHERE loop = :loop ORDER BY number DESC LIMIT 100"
+
+
 @dataclass(frozen=True)
 class Known:
-    """What the store knows at the moment of a page. serving: checkpoint -> its share of traffic, 0 to 1."""
+    """What the store knows at the moment of a page. serving: checkpoint -> its share of traffic, 0 to 1.
+
+    gone: candidates to which a gate said GO, the newest first.
+    """
 
     outcome: str
     unit: str
@@ -38,7 +46,7 @@ class Known:
     incidents: int
     open_alerts: Sequence[StoredEpisode]
     withheld: int
-    last_go: str | None = None
+    gone: Sequence[str] = ()
 
 
 def known(connection: Connection, settings: Settings, episodes: Iterable[StoredEpisode], now: dt.datetime) -> Known:
@@ -51,7 +59,16 @@ def known(connection: Connection, settings: Settings, episodes: Iterable[StoredE
         incidents=len(read_incidents(connection, open_only=True)),
         open_alerts=[stored for stored in episodes if stored.is_open],
         withheld=int(connection.execute(text(WITHHELD), {"loop": settings.loop}).scalar_one()),
+        gone=candidates_gone(connection, settings.loop),
     )
+
+
+def candidates_gone(connection: Connection, loop: str) -> list[str]:
+    """Candidates to which a gate of the loop said GO, the newest first; none in a store without gates."""
+    if not inspect(connection).has_table("gate_record"):
+        return []
+    records = [json.loads(row[0]) for row in connection.execute(text(LATEST_GATES), {"loop": loop})]
+    return [str(record["candidate"]) for record in records if record["decision"] == Decision.GO]
 
 
 def serving_shares(connection: Connection, now: dt.datetime) -> dict[str, float]:
@@ -65,12 +82,12 @@ def serving_shares(connection: Connection, now: dt.datetime) -> dict[str, float]
 
 
 def page_lines(alert: Alert, members: Sequence[StoredEpisode], known_: Known) -> list[str]:
-    """The page: five lines of plain text, safe for a terminal. members: the episodes it speaks of, one or many."""
+    """The page: five lines of plain text, safe for a terminal. members: the episodes it speaks of, at least one."""
     return [
         _what(alert, members, known_),
         _how_sure(alert, known_),
         _who(alert, members, known_),
-        _do(alert, known_),
+        _do(alert, members, known_),
         _next(alert, members),
     ]
 
@@ -129,17 +146,19 @@ def _loss(alert: Alert) -> float:
     return alert.outcome_change.value or 0.0
 
 
-def _do(alert: Alert, known_: Known) -> str:
+def _do(alert: Alert, members: Sequence[StoredEpisode], known_: Known) -> str:
     """What is safe to do now, and whether the data are at fault."""
+    freeze = f"reward-drift freeze --reason 'alert {members[0].id}'"
     if alert.evidence is None:
-        steps = "1 follow the runbook  2 freeze promotion until it is settled: reward-drift freeze"
+        steps = f"1 follow the runbook  2 freeze promotion until it is settled: {freeze}"
     else:
-        target = f"{wording.name(known_.last_go)} (last GO)" if known_.last_go else _fallback(alert, known_)
-        steps = f"1 freeze promotion (safe, reversible): reward-drift freeze  2 roll back to {target}"
+        last = next((name for name in known_.gone if name != alert.checkpoint), None)
+        target = f"{wording.name(last)} (last GO)" if last else _fallback(alert)
+        steps = f"1 freeze promotion (safe, reversible): {freeze}  2 roll back to {target}"
     return f"DO: {steps}   {data_health(known_)}"
 
 
-def _fallback(alert: Alert, known_: Known) -> str:
+def _fallback(alert: Alert) -> str:
     start = alert.evidence.likely_start if alert.evidence else None
     return f"the last checkpoint that served before {start:%-d %b}" if start else "the last one you trust"
 
@@ -157,7 +176,7 @@ def data_health(known_: Known) -> str:
 
 def _next(alert: Alert, members: Sequence[StoredEpisode]) -> str:
     """Where to read on, and how to take it."""
-    number = members[0].id if members else "ID"
+    number = members[0].id
     hours = 4 if alert.severity == "page" else 24
     more = f" (and {len(members) - 1} more: reward-drift alerts list)" if len(members) > 1 else ""
     return (

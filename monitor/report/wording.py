@@ -26,6 +26,8 @@ ATTRIBUTIONS = {
     "judge_change": "The judge itself changed",
     "teacher_voice": "Answers take on the teacher's voice",
     "data_fault": "The data are at fault",
+    "no_data": "Data have stopped",
+    "tool_fault": "A check of the monitor is broken",
     "undecided": "Outcome below what its reward promised",
 }
 
