@@ -5,14 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from judges.artefacts.lineage import plain_lineage
 from monitor.check import Measurement, check
-from monitor.gate.artefacts import Found, Told, folder_of, look_at, newest, read_told
+from monitor.gate.artefacts import NO_LINEAGE, lineage_of, read_told
 from monitor.gate.trial import Trial
 
 PARTS = ("base_model", "data", "code", "reward_model")
 PINNED = {"base_model", "reward_model", "teacher"}  # by a hash or a revision; data by a hash, code by its commit
-NEEDS = "a lineage: `reward-drift checkpoint seal FOLDER --lineage FILE`, or `lineage` in the checkpoint event"
 
 
 @check(family="governance", on={"gate"}, severity="warning")
@@ -28,9 +26,7 @@ def lineage_completeness(
     Raises nothing.
     Source: Longpre et al. 2023, arXiv:2310.16787 (what data sets say of where they come from, and how often not).
     """
-    told = read_told(snapshot.engine, snapshot.as_of)
-    folder = folder_of(snapshot, told, snapshot.candidate)
-    lineage = _lineage(told, snapshot.candidate, None if folder is None else look_at(folder))
+    lineage = lineage_of(snapshot, read_told(snapshot.engine, snapshot.as_of), snapshot.candidate)
     asked = _asked(lineage, parts) if lineage else {}
     missing = [name for name, is_told in asked.items() if not is_told]
     yield Measurement(
@@ -38,19 +34,9 @@ def lineage_completeness(
         np.array([float(not is_told) for is_told in asked.values()]),
         tolerance,
         exact=True,
-        needs="" if asked else NEEDS,
+        needs="" if asked else NO_LINEAGE,
         note=f"missing: {', '.join(missing)}" if missing else "",
     )
-
-
-def _lineage(told: Sequence[Told], checkpoint: str, found: Found | None) -> Mapping[str, Any]:
-    """Part by part: as sealed, else as an event tells it; names that events have fields for count as names."""
-    sealed = plain_lineage(found.manifest.lineage) if found and found.manifest else {}
-    said = newest(told, checkpoint, "lineage") or {}
-    if not sealed and not said:
-        return {}
-    named = {part: newest(told, checkpoint, part) for part in ("base_model", "reward_model")}
-    return {**{part: {"name": name} for part, name in named.items() if name}, **said, **sealed}
 
 
 def _asked(lineage: Mapping[str, Any], parts: Sequence[str]) -> dict[str, bool]:

@@ -12,12 +12,14 @@ from urllib.request import url2pathname
 
 from sqlalchemy import Engine, text
 
+from judges.artefacts.lineage import plain_lineage
 from judges.artefacts.manifest import Manifest, check_files, read_manifest
 from judges.artefacts.rejection import ArtifactRejected
 from monitor.gate.trial import Trial
 from monitor.production.items import microseconds
 
 NOT_HERE = {"no_folder", "not_sealed"}  # nothing is shown to have changed: nothing can be compared
+NO_LINEAGE = "a lineage: `reward-drift checkpoint seal FOLDER --lineage FILE`, or `lineage` in the checkpoint event"
 TOLD = """
     SELECT c.*, e.source, e.event_id FROM checkpoint AS c JOIN event AS e ON e.seq = c.seq WHERE c.time_us <= :until
 """
@@ -103,6 +105,21 @@ def folder_of(trial: Trial, told: Sequence[Told], checkpoint: str) -> Path | Non
             return trial.files[role]
     artifact = newest(told, checkpoint, "artifact")
     return None if artifact is None else _local(artifact)
+
+
+def lineage_of(trial: Trial, told: Sequence[Told], checkpoint: str) -> Mapping[str, Any]:
+    """What a checkpoint was made from, part by part: as sealed in its folder, else as an event tells it; {}: nothing.
+
+    Where a lineage is told, names that events have fields of their own for count as its names.
+    """
+    folder = folder_of(trial, told, checkpoint)
+    manifest = None if folder is None else look_at(folder).manifest
+    sealed = plain_lineage(manifest.lineage) if manifest else {}
+    said = newest(told, checkpoint, "lineage") or {}
+    if not sealed and not said:
+        return {}
+    named = {part: newest(told, checkpoint, part) for part in ("base_model", "reward_model")}
+    return {**{part: {"name": name} for part, name in named.items() if name}, **said, **sealed}
 
 
 def look_at(folder: Path) -> Found:

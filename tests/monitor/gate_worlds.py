@@ -113,6 +113,10 @@ HARMED: dict[str, Callable[[Path], Trial]] = {
     "generalization_gap": lambda _: trial_of(results(train=right(0.95)), CONTRACT),
     "eval_contamination": lambda folder: trial_of([], **kept(folder, f"Q: {QUESTION}")),
     "length_inflation": lambda _: trial_of(judged_by_length(120.0), chosen=TIERS),
+    "licence_status": lambda _: trial_of(
+        [told_of(CANDIDATE, lineage={**LINEAGE, "licence": "unknown"})],
+        chosen=settings(checks={"licence_status": {"allowed": ["mit"]}}),
+    ),
     "lineage_completeness": lambda _: trial_of([told_of(CANDIDATE, lineage={**LINEAGE, "data": []})]),
     "rollback_readiness": lambda _: trial_of([told_of(REFERENCE, AS_OF - 40 * DAY, stage="retired")]),
     "traffic_split": lambda _: trial_of(served(0.3), chosen=settings(), stage="canary"),

@@ -225,6 +225,40 @@ def test_a_loop_may_say_which_parts_it_demands(store: EventStore) -> None:
     assert verdicts("lineage_completeness", trial(store), parts=("code", "teacher")) == {"": FAIL}
 
 
+LICENSED: dict[str, Any] = {
+    "licence": "MIT",
+    "base_model": {"name": "small", "licence": "apache-2.0"},
+    "data": [{"name": "chats", "licence": "CC-BY-4.0"}],
+    "code": {"revision": "c", "licence": "mit"},
+}
+ALLOWED = ("mit", "Apache-2.0", "cc-by-4.0")
+
+
+def test_licences_that_are_allowed_pass_and_others_are_named(store: EventStore) -> None:
+    put(store, [checkpoint("ckpt-1", lineage=LICENSED)])
+    assert verdicts("licence_status", trial(store), allowed=ALLOWED) == {"": PASS}
+    found = measured("licence_status", trial(store), allowed=ALLOWED[:2])[""]
+    assert census("c", found).verdict is FAIL
+    assert found.note == "data[chats]: CC-BY-4.0"
+
+
+@pytest.mark.parametrize("part", ["licence", "base_model", "data", "code"])
+def test_a_licence_that_is_not_on_record_is_not_an_allowed_one(part: str, store: EventStore) -> None:
+    told = json.loads(json.dumps(LICENSED))
+    for place in (told,) if part == "licence" else told[part] if part == "data" else (told[part],):
+        place.pop("licence")
+    put(store, [checkpoint("ckpt-1", lineage=told)])
+    found = measured("licence_status", trial(store), allowed=ALLOWED)[""]
+    assert census("c", found).verdict is FAIL
+    assert found.note.endswith("no licence on record")
+
+
+def test_without_a_list_of_licences_or_a_lineage_nothing_is_said(store: EventStore) -> None:
+    assert "--lineage" in measured("licence_status", trial(store), allowed=ALLOWED)[""].needs
+    put(store, [checkpoint("ckpt-1", lineage=LICENSED)])
+    assert "allowed" in measured("licence_status", trial(store))[""].needs
+
+
 def test_a_reference_that_serves_and_is_as_sealed_can_come_back(store: EventStore, both: dict[str, Path]) -> None:
     assert verdicts("rollback_readiness", trial(store)) == {"": PASS}
 
