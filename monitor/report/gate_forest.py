@@ -13,7 +13,7 @@ from monitor.report.svg import CHARACTER, Scale, label, line, marker, path, pict
 ROW, TOP, BOTTOM = 40.0, 26.0, 44.0
 EDGE = 14.0
 BESIDE = 370.0  # pixels for names, where they stand beside the drawing
-NUMBERS = 196.0  # pixels for numbers, where they stand beside it
+NUMBERS = 240.0  # pixels for numbers, where they stand beside it
 WIDE = 600.0  # pixels from which on names and numbers stand beside it
 LARGEST = 4.0  # bounds beyond so many times the largest effect or tolerance are cut, with an arrow
 
@@ -73,6 +73,8 @@ def _row(finding: GateFinding, top: float, x: Scale, beside: bool) -> Iterator[M
     )
     if beside:
         numbers = f"{gate_words.change(finding)} ({gate_words.limits(finding)})"
+        if CHARACTER * len(numbers) > NUMBERS - 12:
+            numbers = gate_words.change(finding)
         yield label(numbers, x.end + 12, middle + 4, "label quiet")
     yield from _effect(finding, middle, x)
 
