@@ -23,7 +23,7 @@ from monitor.oncall.alerts import SEVERITIES
 from monitor.oncall.cannot_page import CHECK, TEST, cannot_page, pages_again
 from monitor.oncall.health import Health, read_health, save_health
 from monitor.oncall.outbox import Row
-from monitor.oncall.receivers.port import DeliveryFailed, Message, Receiver, Route
+from monitor.oncall.receivers.port import ENDED, DeliveryFailed, Message, Receiver, Route
 from monitor.oncall.receivers.redact import redacted
 from monitor.production.items import EPOCH, microseconds
 
@@ -34,6 +34,7 @@ FAILURES = 5  # of one message, before the fallback gets it
 OUTAGE = dt.timedelta(minutes=10)  # of the receiver, before the fallback gets what waits
 IN_A_ROW = 3  # failures, before a receiver is left alone until the next round
 ROUND_SECONDS = 60.0  # that one receiver may take of one round
+FOLLOWING = ("acked", "unacked", *ENDED)
 
 
 @dataclass(frozen=True)
@@ -126,12 +127,19 @@ class Courier:
             route = self.routes.get(row.receiver)
             if route is None or not self.only(row.message):
                 continue
-            if _is_wanted(route, row.message):
+            if self._is_wanted(route, row):
                 waiting[row.receiver].append(row)
             else:
                 with writing(self.engine) as connection:
                     outbox.drop(connection, row, "unwanted")
         return {name: self._lane(name, rows, now) for name, rows in waiting.items()}
+
+    def _is_wanted(self, route: Route, row: Row) -> bool:
+        """Whether a receiver is told: what follows on something it knows, its severities, what is about receivers."""
+        message = row.message
+        if message.kind in FOLLOWING:
+            return outbox.was_told(self.engine, row)
+        return message.severity in route.severities or message.alert.get("check") in (CHECK, TEST) or bool(message.via)
 
     def _lane(self, name: str, rows: Sequence[Row], now: dt.datetime) -> list[Parcel]:
         due = [Parcel(row) for row in in_order(rows, microseconds(now))]
@@ -237,12 +245,6 @@ def next_attempt(row: Row, fault: DeliveryFailed, now: dt.datetime) -> dt.dateti
     wait: dt.timedelta = min(FIRST_RETRY * 2 ** min(row.attempts, 10), LAST_RETRY)
     chance: float = zlib.crc32(f"{row.message.dedup_key}:{row.attempts}".encode()) / 2**32
     return now + max(wait * (1 - JITTER * chance), fault.retry_after)
-
-
-def _is_wanted(route: Route, message: Message) -> bool:
-    """Whether a receiver is told: of its severities, of tests, of what another receiver could not deliver."""
-    is_ours = message.kind == "test" or message.alert.get("check") in (CHECK, TEST) or bool(message.via)
-    return is_ours or message.severity in route.severities
 
 
 def _told(row: Row, fault: DeliveryFailed) -> str:

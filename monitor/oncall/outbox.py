@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine, RowMapping, text
 
-from monitor.oncall.receivers.port import Message
+from monitor.oncall.receivers.port import ENDED, Message
 from monitor.production.items import microseconds
 
 ADD = """
@@ -19,11 +19,16 @@ WAITING = """
     WHERE sent_us IS NULL AND dropped IS NULL ORDER BY id
 """
 LATEST = """
-    SELECT id, dedup_key, receiver, body, attempts, next_attempt_us, created_us, passed_on,
+    SELECT id, dedup_key, receiver, body, attempts, next_attempt_us, created_us, passed_on, kind,
         sent_us, COALESCE(refreshed_us, sent_us) AS told_us
-    FROM outbox WHERE sent_us IS NOT NULL
-        AND id IN (SELECT MAX(id) FROM outbox WHERE receiver = :receiver AND dropped IS NULL GROUP BY dedup_key)
+    FROM outbox WHERE sent_us IS NOT NULL AND id IN (
+        SELECT MAX(id) FROM outbox WHERE receiver = :receiver AND COALESCE(dropped, '') <> 'unwanted'
+        GROUP BY dedup_key)
     ORDER BY id
+"""
+EARLIER = """
+    SELECT COUNT(*) FROM outbox WHERE receiver = :receiver AND dedup_key = :key AND id < :id
+        AND COALESCE(dropped, '') <> 'unwanted'
 """
 SENT = "UPDATE outbox SET sent_us = :now, attempts = attempts + 1, last_error = NULL WHERE id = :id"
 REFRESHED = "UPDATE outbox SET refreshed_us = :now WHERE id = :id"
@@ -65,6 +70,13 @@ def read_waiting(engine: Engine) -> list[Row]:
         return [_row(found) for found in connection.execute(text(WAITING)).mappings()]
 
 
+def was_told(engine: Engine, row: Row) -> bool:
+    """Whether the receiver was to be told anything under this key before this row."""
+    key = {"receiver": row.receiver, "key": row.message.dedup_key, "id": row.id}
+    with engine.connect() as connection:
+        return bool(connection.execute(text(EARLIER), key).scalar_one())
+
+
 def read_stale(engine: Engine, receiver: str, now: dt.datetime, refresh: dt.timedelta) -> list[Row]:
     """The last message of each key that a receiver forgets unless told again: open ones not told since `refresh`.
 
@@ -73,18 +85,18 @@ def read_stale(engine: Engine, receiver: str, now: dt.datetime, refresh: dt.time
     """
     with engine.connect() as connection:
         latest = connection.execute(text(LATEST), {"receiver": receiver}).mappings().all()
-    rows = [(_row(one), one) for one in latest]
-    ends = {name: row.id for row, _ in rows if row.message.ended for name in _fingerprints(row.message)}
-    stale = [
-        row for row, one in rows if one["told_us"] <= microseconds(now - refresh) and _is_told_again(row, one, now)
-    ]
-    return [row for row in (_without_ended(row, ends) for row in stale) if row is not None]
+    stale = [one for one in latest if one["told_us"] <= microseconds(now - refresh) and _is_told_again(one, now)]
+    if not stale:
+        return []
+    ended = [_row(one) for one in latest if one["kind"] in ENDED and one["id"] > stale[0]["id"]]
+    ends = {name: row.id for row in ended for name in _fingerprints(row.message)}
+    return [row for row in (_without_ended(_row(one), ends) for one in stale) if row is not None]
 
 
-def _is_told_again(row: Row, found: RowMapping, now: dt.datetime) -> bool:
-    if row.message.ended:
+def _is_told_again(found: RowMapping, now: dt.datetime) -> bool:
+    if found["kind"] in ENDED:
         return bool(found["sent_us"] > microseconds(now - dt.timedelta(minutes=5)))
-    return row.message.kind != "test"
+    return bool(found["kind"] != "test")
 
 
 def _fingerprints(message: Message) -> list[str]:

@@ -269,6 +269,29 @@ def test_a_receiver_is_told_of_its_severities_alone(store: EventStore) -> None:
     assert query(store, "SELECT dropped FROM outbox ORDER BY id") == [("unwanted",), ("unwanted",), (None,)]
 
 
+def test_an_end_follows_what_was_told_whatever_its_severity_and_nothing_else(store: EventStore) -> None:
+    """A combined page may end by the end of a ticket in it."""
+    pager, route = kept(severities=("page",))
+    enqueued(store, message("group:1", severity="page"), "pager")
+    enqueued(store, message("small:2", severity="ticket"), "pager")
+    for key in ("group:1", "small:2"):
+        for kind in ("acked", "resolved"):
+            enqueued(store, message(key, kind, severity="ticket"), "pager")
+    deliver(store.engine, {"pager": route}, NOW, lambda line: None)
+    assert keys_and_kinds(pager.got) == [("group:1", "fired"), ("group:1", "acked"), ("group:1", "resolved")]
+
+
+def test_an_alert_whose_end_was_refused_is_not_told_again_as_open(store: EventStore) -> None:
+    with sink(script=[200, 400]) as place:
+        post, _ = courier(store, {"manager": hook(place.url, refresh=MINUTE)})
+        enqueued(store, message("a:1"), "manager")
+        post.round(NOW)
+        enqueued(store, message("a:1", "resolved"), "manager")
+        post.round(NOW)
+        post.round(NOW + dt.timedelta(hours=1))
+        assert [one["data"]["kind"] for one in place.json()] == ["fired", "resolved"]
+
+
 def test_an_open_alert_is_told_again_to_a_receiver_that_forgets_and_its_end_for_five_minutes(store: EventStore) -> None:
     manager, route = kept(refresh=5 * MINUTE)
     post, _ = courier(store, {"manager": route})
@@ -296,12 +319,14 @@ def test_a_member_that_ended_is_not_told_again_with_its_group(store: EventStore)
     manager, route = kept(refresh=5 * MINUTE)
     post, _ = courier(store, {"manager": route})
     first, second = message("a:1"), message("b:2")
-    enqueued(store, message("g:1", members=(first.alert, second.alert)), "manager")
+    for one in (first, second, message("g:1", members=(first.alert, second.alert))):
+        enqueued(store, one, "manager")
     post.round(NOW)
     enqueued(store, message("a:1", "resolved"), "manager")
     post.round(NOW + MINUTE)
     post.round(NOW + 7 * MINUTE)
-    assert [one["fingerprint"] for one in manager.got[-1].members] == ["b"]
+    (group,) = [one for one in manager.got[4:] if one.members]
+    assert [one["fingerprint"] for one in group.members] == ["b"]
     enqueued(store, message("b:2", "resolved"), "manager")
     post.round(NOW + 8 * MINUTE)
     told = len(manager.got)
