@@ -34,6 +34,8 @@ class Commands(LazyGroup):
         "backtest": Entry("monitor.commands.plan:backtest", "What would have alerted on your own history."),
         "power": Entry("monitor.commands.plan:power", "What drop can be seen with your labels, and by when."),
         "tick": Entry("monitor.commands.watch:tick", "Look at a store once, and send what is due."),
+        "serve": Entry("monitor.commands.serve:serve", "Keep watch until stopped: look, score, gate, deliver."),
+        "schedule": Entry("monitor.commands.serve:schedule", "What `serve` did and will do, and what was late."),
         "status": Entry("monitor.commands.watch:status", "Open alerts, freshness, what was rejected."),
         "alerts": Entry("monitor.commands.alerts:app", "List, show, take, mute and resolve alerts."),
         "runbook": Entry("monitor.commands.runbook:runbook", "What to do about an alert, offline."),

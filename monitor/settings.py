@@ -12,6 +12,7 @@ from monitor.gate.settings import GateSettings
 from monitor.oncall.freshness_settings import FreshnessSettings, Hour, Zone
 from monitor.oncall.settings import ReceiverSettings, check_receivers
 from monitor.section import Duration, Moment, Name, Range, Section
+from monitor.serving.settings import ServeSettings
 from monitor.yaml_section import load_section, parse_section
 
 
@@ -145,6 +146,7 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     kafka: KafkaSettings | None = None
     retention: RetentionSettings = RetentionSettings()
+    serve: ServeSettings = ServeSettings()
     receivers: tuple[ReceiverSettings, ...] = ()
 
     @property

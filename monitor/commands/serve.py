@@ -1,0 +1,149 @@
+"""Commands of the process that stays up: serve, and what it did and will do."""
+
+import datetime as dt
+import importlib.util
+import logging
+from typing import Annotated, Any
+
+import typer
+
+from consumers.health import parse_address
+from monitor.commands.common import (
+    DEFAULT_SETTINGS,
+    DEFAULT_STORE,
+    Format,
+    FormatOption,
+    JsonOption,
+    SettingsOption,
+    StoreOption,
+    StoreUnusable,
+    UsageFault,
+    existing_store,
+    open_store,
+    print_json,
+    settings_of,
+    stop_on_signal,
+)
+from monitor.logs import log_to
+from monitor.production.items import EPOCH
+from monitor.serving.lease import migrated
+from monitor.serving.runs import Run, Runs
+from monitor.serving.slots import slots_of
+from monitor.settings import Settings
+
+log = logging.getLogger(__name__)
+
+WEB_EXTRA = "serve answers over HTTP and needs the extra web: pip install 'reward-drift-monitor[web]'"
+DEFAULT_LISTEN = "127.0.0.1:9465"
+LAST_RUNS = 20
+US = dt.timedelta(microseconds=1)
+
+
+def serve(
+    settings: SettingsOption = DEFAULT_SETTINGS,
+    store: StoreOption = DEFAULT_STORE,
+    listen: Annotated[
+        str,
+        typer.Option(
+            "--listen",
+            help="Where /metrics, /healthz and /readyz answer. There is no login: with 0.0.0.0:9465 every machine that"
+            " reaches this one can read them.",
+        ),
+    ] = DEFAULT_LISTEN,
+) -> None:
+    """Keep watch until stopped: look, score, gate, deliver and keep house on schedule, and prove to be alive.
+
+    Several may run beside each other on one store: one works, the others wait to take over. SIGTERM or Ctrl-C ends the
+    jobs in hand or leaves them to the next one. Exit 0 stopped as asked, 2 settings, store or address cannot be used, 4
+    a thread was stuck and a supervisor should start the process anew.
+    """
+    if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("uvicorn") is None:
+        raise UsageFault(WEB_EXTRA)
+    from monitor.serving.process import Serving
+    from monitor.web.app import create_app
+    from monitor.web.server import answering
+
+    chosen = settings_of(settings)
+    try:
+        address = parse_address(listen)
+    except ValueError as fault:
+        raise UsageFault(f"--listen {fault}") from None
+    stop = stop_on_signal()
+    log_to()
+    try:
+        opened = open_store(store)
+    except StoreUnusable as fault:
+        raise UsageFault(str(fault)) from None
+    with opened:
+        serving = Serving(opened, chosen, settings)
+        app = create_app(serving, lambda: serving.pulses.beat("web"))
+        try:
+            server = answering(app, address)
+            bound = server.__enter__()
+        except OSError as fault:
+            raise UsageFault(f"--listen {address}: {fault.strerror}; name another address or port") from None
+        try:
+            log.info("serving", extra={"loop": chosen.loop, "listening": str(bound)})
+            serving.run(stop)
+        finally:
+            server.__exit__(None, None, None)
+
+
+def schedule(
+    settings: SettingsOption = DEFAULT_SETTINGS,
+    store: StoreOption = DEFAULT_STORE,
+    runs: Annotated[int, typer.Option("--runs", help="Also show so many of the last runs.", min=0)] = 0,
+    format_: FormatOption = Format.text,
+    json_: JsonOption = False,
+) -> None:
+    """Show the jobs of `reward-drift serve`: when each is due next, how it last went, what was late or missed."""
+    chosen = settings_of(settings)
+    with existing_store(store) as opened:
+        table = Runs(migrated(opened.engine), chosen.loop)
+        told = {"jobs": _jobs(chosen, table.newest(), table.now()), "runs": [_plain(run) for run in table.latest(runs)]}
+    if json_ or format_ is Format.json:
+        print_json(told)
+    else:
+        typer.echo("\n".join([*map(_job_line, told["jobs"]), *map(_run_line, told["runs"])]))
+
+
+def _jobs(chosen: Settings, newest: list[Run], now_us: int) -> list[dict[str, Any]]:
+    last = {run.job: run for run in newest}
+    return [
+        {
+            "job": name,
+            "when": str(when) if isinstance(when, str) else f"every {when}",
+            "next": _moment(slots_of(when, chosen.alerts.timezone).after(now_us)),
+            "last": _plain(last[name]) if name in last else None,
+        }
+        for name, when in chosen.serve.times().items()
+    ]
+
+
+def _plain(run: Run) -> dict[str, Any]:
+    return {
+        "job": run.job,
+        "slot": _moment(run.slot_us),
+        "state": run.state,
+        "started": _moment(run.started_us),
+        "finished": None if run.finished_us is None else _moment(run.finished_us),
+        "attempts": run.attempts,
+        "late": run.late,
+        "missed": run.missed,
+        "missed_slots": [_moment(slot) for slot in run.missed_us],
+        "note": run.note,
+    }
+
+
+def _job_line(job: dict[str, Any]) -> str:
+    last = "never ran" if job["last"] is None else _run_line(job["last"])
+    return f"{job['job']:<10} {job['when']:<22} next {job['next']}  last: {last}"
+
+
+def _run_line(run: dict[str, Any]) -> str:
+    late = "" if not run["late"] else f" late, {run['missed']} missed: {', '.join(run['missed_slots'])}"
+    return f"{run['job']} {run['slot']} {run['state']}{late}  {run['note']}".rstrip()
+
+
+def _moment(time_us: int) -> str:
+    return (EPOCH + time_us * US).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,76 @@
+"""What is answered over HTTP? Metrics for Prometheus, health for supervisors.
+
+Whoever reaches the port can read these pages: there is no login. They hold names of checks and slices, counts and
+times, and no word of any event.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from fastapi import FastAPI
+from fastapi.responses import Response
+from sqlalchemy.exc import SQLAlchemyError
+
+BEAT_SECONDS = 0.25
+
+
+class State(Protocol):
+    """What pages are made of."""
+
+    def metrics(self) -> bytes:
+        """For Prometheus."""
+        ...
+
+    def alive(self) -> list[str]:
+        """Why the process should be started anew; nothing if it should not."""
+        ...
+
+    def ready(self) -> list[str]:
+        """Why it could not do its work now; nothing if it could."""
+        ...
+
+
+def create_app(state: State, beat: Callable[[], None]) -> FastAPI:
+    """The application. beat: called again and again, as long as requests would be answered."""
+
+    @asynccontextmanager
+    async def beating(_app: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(_beat_for_ever(beat))
+        yield
+        task.cancel()
+
+    app = FastAPI(title="reward-drift", lifespan=beating, docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        try:
+            return Response(state.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8", headers=_FRESH)
+        except SQLAlchemyError as fault:
+            return _verdict([f"the database is away: {type(fault).__name__}"])
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return _verdict(state.alive())
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        return _verdict(state.ready())
+
+    return app
+
+
+_FRESH = {"cache-control": "no-store"}
+
+
+def _verdict(reasons: list[str]) -> Response:
+    body = json.dumps({"ok": not reasons, "reasons": reasons}) + "\n"
+    return Response(body, 503 if reasons else 200, headers=_FRESH, media_type="application/json")
+
+
+async def _beat_for_ever(beat: Callable[[], None]) -> None:
+    while True:
+        beat()
+        await asyncio.sleep(BEAT_SECONDS)
