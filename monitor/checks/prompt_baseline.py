@@ -1,6 +1,7 @@
 """Does the base model with a good prompt do better than the candidate that was fine-tuned from it?"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from monitor.check import Measurement, check
 from monitor.detection.fixed_sample import no_sample
@@ -23,4 +24,4 @@ def prompt_baseline(snapshot: Trial, *, tolerance: float = 0.02) -> Iterator[Mea
     found = [] if base is None else list(comparisons(snapshot, "knowledge", "chat", beside=base))
     told = [one for one in found if not one.needs] or found
     needs = UNNAMED if base is None else f"results of {base} on suites of knowledge or chat"
-    yield from [one.measured(tolerance) for one in told] or [no_sample({}, tolerance, needs)]
+    yield from [replace(one, level=None).measured(tolerance) for one in told] or [no_sample({}, tolerance, needs)]

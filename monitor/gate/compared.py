@@ -22,8 +22,9 @@ class Comparison:
 
     item: names of the items that both answered, shape (items,); least, most: same shape, baseline minus candidate.
     gap: the same of two reported means, with its 95% interval, where no items are told. n: items behind it. day: of the
-    candidate's result. needs: why the two cannot be compared. note: what a reader must know. weight: of its category in
-    production traffic, shared by the category's benches; None where nobody said.
+    candidate's result. level: where the baseline stands, of which no more can be lost; None: of no concern. needs: why
+    the two cannot be compared. note: what a reader must know. weight: of its category in production traffic, shared by
+    the category's benches; None where nobody said.
     """
 
     bench: str
@@ -36,6 +37,7 @@ class Comparison:
     gap: Interval = NOTHING
     n: int = 0
     day: int = 0
+    level: float | None = None
     note: str = ""
     weight: float | None = None
 
@@ -48,10 +50,14 @@ class Comparison:
         if self.needs:
             return no_sample(self.slice, tolerance, self.needs)
         if self.least.size:
-            return paired_sample(self.slice, self.least, self.most, tolerance, self.day, self.note)
+            paired = paired_sample(self.slice, self.least, self.most, tolerance, self.day, self.note)
+            return replace(paired, baseline_level=self.level)
         told = f"reported means lie {points(self.gap)} apart, no items were told"
         told = f"{told}; {self.note}" if self.note else told
-        return replace(sample(self.slice, tolerance, self.gap, self.n, told), days=np.array([self.day]))
+        hollow = self.level is not None and self.level <= tolerance
+        undecided = f"a tolerance below the {100 * (self.level or 0):.2g} points that can be lost" if hollow else ""
+        found = sample(self.slice, tolerance, self.gap, self.n, told, undecided)
+        return replace(found, days=np.array([self.day]))
 
 
 def comparisons(trial: Trial, *kinds: Kind, beside: str | None = None) -> Iterator[Comparison]:
@@ -132,7 +138,9 @@ def _by_item(bench: Bench, new: Result, old: Result, contract: Contract | None) 
     failed = int(np.sum(least < most))
     notes = [changed] if share < 1 else []
     notes += [f"{failed} items failed on a side and count at their worst"] if failed else []
-    return Comparison(bench.name, item=item.tolist(), least=least, most=most, n=item.size, note="; ".join(notes))
+    level = float(np.nanmean(old.value)) if not np.isnan(old.value).all() else None
+    told = "; ".join(notes)
+    return Comparison(bench.name, item=item.tolist(), least=least, most=most, n=item.size, level=level, note=told)
 
 
 def _least_share(contract: Contract | None) -> float:
@@ -146,7 +154,7 @@ def _by_mean(bench: Bench, new: Result, old: Result) -> Comparison:
     gap = reported_gap(_reported(old), _reported(new))
     if gap is None:
         return Comparison(bench.name, needs=f"samples, a standard error or a number of items of both on {bench.name}")
-    return Comparison(bench.name, gap=Interval(*gap), n=min(new.n or 1, old.n or 1))
+    return Comparison(bench.name, gap=Interval(*gap), n=min(new.n or 1, old.n or 1), level=old.mean)
 
 
 def _reported(one: Result) -> Reported:

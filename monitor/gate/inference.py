@@ -70,7 +70,7 @@ def tested(name: str, part: Slice, one: Measurement, alpha: float, oldest: int) 
     stale = f"stale: the newest is of {date_of(int(one.days.max()))}" if one.days.max() < oldest else ""
     least, most = getattr(one, "least", None), getattr(one, "most", None)
     if least is not None and most is not None:
-        return _of_open(name, part, one, least, most, alpha, stale)
+        return _hollow(_of_open(name, part, one, least, most, alpha, stale), one.baseline_level)
     if isinstance(one, Sampled):
         found, undecided = sample(one, alpha), stale or one.undecided
     else:

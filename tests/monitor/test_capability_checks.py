@@ -197,6 +197,15 @@ def test_a_reference_evaluated_on_the_new_items_is_compared_on_them() -> None:
     assert "ckpt-1 was evaluated more than once, its last result counts" in found.message
 
 
+@pytest.mark.parametrize("by_item", [True, False])
+def test_a_tolerance_as_wide_as_what_there_is_to_lose_passes_nothing(by_item: bool) -> None:
+    wide = contract(category("facts", "knowledge", FACTS, tolerance=0.1))
+    means = [evaluated(name, None, value=0.05, n=9000) for name in (CANDIDATE, REFERENCE)]
+    found = only("capability_regression", trial_of(both(right(0.05), right(0.05)) if by_item else means, wide))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "a tolerance below" in found.needs
+
+
 def test_what_was_told_after_the_moment_does_not_count() -> None:
     events = [*both(right(0.8), right(0.8)), evaluated(CANDIDATE, right(0.5), day=9)]
     early = trial_of(events, KNOWLEDGE, as_of=START + dt.timedelta(days=5))
