@@ -52,9 +52,11 @@ def store_as_of(engine: Engine, highest_seq: int, moment: dt.datetime) -> Iterat
 
 
 def _copy_events(source: Connection, copy: Connection, table: Table, highest_seq: int) -> None:
+    """Rows go to the driver as they come: there may be millions."""
+    add = str(insert(table).compile(dialect=copy.dialect))
     rows = source.execute(select(table).where(table.c.seq <= highest_seq), execution_options={"yield_per": ROWS})
-    for some in in_chunks(rows.mappings(), ROWS):
-        copy.execute(insert(table), [dict(row) for row in some])
+    for some in in_chunks(rows, ROWS):
+        copy.exec_driver_sql(add, [tuple(row) for row in some])
 
 
 def _copy_dated(source: Connection, copy: Connection, moment_us: int) -> None:
