@@ -10,7 +10,8 @@ import pytest
 from consumers.store import EventStore
 from judges.anchors import SealBroken, seal_anchors
 from monitor.check import Measurement, Verdict, load_checks
-from monitor.gate.result import GateFinding
+from monitor.gate.result import Decision, GateFinding
+from monitor.gate.run import run_gate
 from monitor.gate.samples import PairedSample
 from monitor.gate.trial import Trial
 from tests.monitor.anchored_events import scored
@@ -25,7 +26,7 @@ from tests.monitor.evaluated_events import (
     right,
     trial_of,
 )
-from tests.monitor.events import START, Event, loop_events, put, settings
+from tests.monitor.events import START, Event, in_memory, loop_events, put, settings
 
 FACTS = {"suite": "facts"}
 KNOWLEDGE = contract(category("facts", "knowledge", FACTS, protected=True))
@@ -403,6 +404,29 @@ def test_a_broken_seal_is_an_error_and_no_pass(tmp_path: Path) -> None:
     found = only("eval_contamination", trial_of([], files={"anchors:quiz": folder}, training=(clean,)))
     assert found.verdict is Verdict.ERROR
     assert SealBroken.__name__ in found.message
+
+
+@pytest.mark.parametrize(
+    ("facts", "more", "decision", "blocking"),
+    [
+        (0.8, 0.8, Decision.GO, []),
+        (0.7, 0.8, Decision.NO_GO, ["capability_regression[category=facts,suite=facts/all]"]),
+        (0.8, 0.7, Decision.NO_GO, ["capability_regression[category=more,suite=more/all]"]),
+        (None, 0.8, Decision.INCONCLUSIVE, ["capability_regression[category=facts,suite=facts/all]"]),
+        (0.8, None, Decision.GO, []),
+    ],
+)
+def test_a_protected_category_must_pass_and_no_category_may_be_harmed(
+    facts: float | None, more: float | None, decision: Decision, blocking: list[str]
+) -> None:
+    told = contract(*_categories(), category("more", "knowledge", {"suite": "more"}))
+    events = [evaluated(REFERENCE, right(0.8), suite=suite) for suite in ("facts", "more")]
+    for suite, share in (("facts", facts), ("more", more)):
+        events += [evaluated(CANDIDATE, right(share), suite=suite)] if share else []
+    chosen = settings(gate={"required": ["capability_regression"]})
+    store = in_memory([*events, evaluated(CANDIDATE, [1.0], suite="another")])
+    report = run_gate(store, chosen, CANDIDATE, REFERENCE, AS_OF, contract=told)
+    assert (report.decision, report.blocking) == (decision, blocking)
 
 
 def test_both_databases_say_the_same(store_url: str) -> None:
