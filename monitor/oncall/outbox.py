@@ -133,9 +133,9 @@ def drop(connection: Connection, row: Row, why: str) -> None:
 
 def pass_on(connection: Connection, row: Row, fallback: str, why: str, now: dt.datetime) -> None:
     """Give the message to the fallback too, once, saying why."""
-    note = f"{row.receiver} could not deliver this: {why}"
-    plain = {**row.message.to_plain(), "via": (*row.message.via, row.receiver), "note": note}
-    enqueue(connection, Message.from_plain(plain), [fallback], now)
+    message = row.message
+    note = "; ".join(filter(None, [message.note, f"{row.receiver} could not deliver this: {why}"]))
+    enqueue(connection, replace(message, via=(*message.via, row.receiver), note=note), [fallback], now)
     connection.execute(text(PASSED_ON), {"id": row.id, "to": fallback})
 
 

@@ -23,6 +23,7 @@ from tests.monitor.messages import ALERT, NOW, here, message
 LINKS = {"open": "https://drift.example.org/a/7", "runbook": "https://drift.example.org/r/decouple"}
 PAGE = ("[PAGE] Reward up, users worse: support-bot", "reward +9.1 pt  task success -4.0 pt", "DO: freeze")
 SECRET = "s3cret"
+LATER = ALERT.fired_at + dt.timedelta(days=2)
 
 
 def told(one: Message) -> Any:
@@ -69,7 +70,7 @@ def test_pagerduty_gets_no_summary_and_no_key_that_it_would_refuse() -> None:
     assert event["dedup_key"] != told(message(key="k" * 301))["dedup_key"]
 
 
-def alerts(one: Message, now: dt.datetime = NOW, token: str | None = None) -> tuple[Any, Any]:
+def alerts(one: Message, now: dt.datetime = LATER, token: str | None = None) -> tuple[Any, Any]:
     with sink() as place:
         AlertmanagerReceiver(here(place.url), token, lambda: now).send(one)
         return place.json()[0], place.requests[0].headers
@@ -89,7 +90,7 @@ def test_alertmanager_gets_identity_as_labels_and_the_rest_as_annotations() -> N
     assert alert["annotations"]["runbook_url"] == LINKS["runbook"]
     assert alert["generatorURL"] == LINKS["open"]
     assert alert["startsAt"] == plain_json(ALERT.fired_at)
-    assert dt.datetime.fromisoformat(alert["endsAt"]) > NOW + dt.timedelta(days=1)
+    assert dt.datetime.fromisoformat(alert["endsAt"]) > LATER + dt.timedelta(days=1)
     assert headers["authorization"] == "Bearer t0ken"
 
 
@@ -107,25 +108,31 @@ def test_alertmanager_labels_do_not_move_while_an_episode_lives() -> None:
 def test_an_ack_reaches_alertmanager_as_an_annotation_of_an_alert_that_stays_open() -> None:
     (*_, alert), _ = alerts(message(kind="acked", note="acked by Ann until 13:00"))
     assert alert["annotations"]["acked"] == "acked by Ann until 13:00"
-    assert dt.datetime.fromisoformat(alert["endsAt"]) > NOW
+    assert dt.datetime.fromisoformat(alert["endsAt"]) > LATER
 
 
-def test_a_resolved_alert_ends_now() -> None:
-    (alert,), _ = alerts(message(kind="resolved", severity="ticket"))
-    assert alert["endsAt"] == plain_json(NOW)
+def test_a_resolved_alert_ends_now_under_every_severity_it_may_have_had() -> None:
+    found = {alert["labels"]["severity"]: alert["endsAt"] for alert in alerts(message(kind="resolved"), LATER)[0]}
+    assert found == dict.fromkeys(("ticket", "warning", "page"), plain_json(LATER))
+
+
+def test_no_alert_ends_before_it_began() -> None:
+    before = ALERT.fired_at - dt.timedelta(days=1)
+    for alert in alerts(message(kind="resolved"), before)[0]:
+        assert alert["startsAt"] <= alert["endsAt"]
 
 
 def test_an_alert_that_grew_severer_ends_its_milder_self() -> None:
     found = {alert["labels"]["severity"]: alert["endsAt"] for alert in alerts(message(kind="raised"))[0]}
-    assert found["ticket"] == found["warning"] == plain_json(NOW)
-    assert dt.datetime.fromisoformat(found["page"]) > NOW
+    assert found["ticket"] == found["warning"] == plain_json(LATER)
+    assert dt.datetime.fromisoformat(found["page"]) > LATER
 
 
 def test_alertmanager_groups_by_itself_and_gets_the_members_of_a_combined_message() -> None:
     members = (message("a:1", severity="ticket").alert, message("b:2", "resolved", severity="ticket").alert)
     found = {alert["labels"]["fingerprint"]: alert["endsAt"] for alert in alerts(message("g:1", members=members))[0]}
-    assert found["b"] == plain_json(NOW)
-    assert dt.datetime.fromisoformat(found["a"]) > NOW
+    assert found["b"] == plain_json(LATER)
+    assert dt.datetime.fromisoformat(found["a"]) > LATER
     assert set(found) == {"a", "b"}
 
 

@@ -35,15 +35,18 @@ class AlertmanagerReceiver:
 
 
 def _alerts(message: Message, now: dt.datetime) -> list[dict[str, Any]]:
-    """Every alert that the message stands for. One that grew severer has other labels: its milder self ends."""
+    """Every alert that the message stands for, under every severity it may have had: a severity is part of the labels.
+
+    One that grew severer ends its milder selves, one that is over ends all.
+    """
     told = []
     for alert in message.members or (message.alert,):
-        is_open = not message.ended and alert["state"] in OPEN
         severest = SEVERITIES.index(alert["severity"])
-        for severity in SEVERITIES[: severest + 1]:
-            ends = now + _open_for(message) if is_open and severity == alert["severity"] else now
-            if severity == alert["severity"] or is_open:
-                told.append(_alert(message, alert, severity, ends))
+        if message.ended or alert["state"] not in OPEN:
+            told += [_alert(message, alert, severity, now) for severity in SEVERITIES]
+        else:
+            told += [_alert(message, alert, severity, now) for severity in SEVERITIES[:severest]]
+            told.append(_alert(message, alert, alert["severity"], now + _open_for(message)))
     return told
 
 
@@ -69,6 +72,6 @@ def _alert(message: Message, alert: Mapping[str, Any], severity: str, ends: dt.d
         "labels": {name: value for name, value in labels.items() if value},
         "annotations": {name: value for name, value in annotations.items() if value},
         "startsAt": alert["fired_at"],
-        "endsAt": plain_json(ends),
+        "endsAt": plain_json(max(ends, dt.datetime.fromisoformat(alert["fired_at"]))),
     }
     return {**told, "generatorURL": message.links["open"]} if "open" in message.links else told
