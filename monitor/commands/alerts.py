@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 
 from consumers.database import reading, writing
 from consumers.store import EventStore
-from monitor.check import load_checks
 from monitor.commands.common import (
     DEFAULT_SETTINGS,
     DEFAULT_STORE,
@@ -74,7 +73,6 @@ def list_(
     chosen, now = settings_of(settings), dt.datetime.now(dt.UTC)
     with existing_store(store) as opened:
         MonitorState(opened.engine)
-        load_checks()
         with reading(opened.engine) as connection:
             overlays = overlays_of(connection, chosen.loop, now)
             stored = read_episodes(connection, chosen.loop)
@@ -94,7 +92,6 @@ def show(
     chosen, now = settings_of(settings), dt.datetime.now(dt.UTC)
     with existing_store(store) as opened:
         memory = MonitorState(opened.engine).load(chosen.loop)
-        load_checks()
         with reading(opened.engine) as connection:
             episodes = read_episodes(connection, chosen.loop)
             stored = _found(episodes, number, chosen)
@@ -271,7 +268,6 @@ def _changing(store: str, chosen: Settings, now: dt.datetime) -> Iterator[Connec
     """One write transaction on the store's alerts; what is to be told of it is sent after it, or by the next tick."""
     with existing_store(store) as opened:
         MonitorState(opened.engine)
-        load_checks()
         with writing(opened.engine) as connection:
             yield connection
         _send(opened, chosen, now)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, text
 
-from monitor.check import Finding, Interval, Verdict, load_checks
+from monitor.check import Finding, Interval, Verdict
 from monitor.oncall.alerts import OPERATIONAL, Crossing, Episode, Reason
 from monitor.oncall.episodes import (
     StoredEpisode,
@@ -38,6 +38,9 @@ ACCEPTED_SINCE = """
 """
 REJECTED_SINCE = "SELECT COUNT(*) FROM rejected WHERE received_at_us > :since AND received_at_us <= :now"
 FIXED = "SELECT fixed FROM monitor_memory WHERE loop = :loop"
+BROKE_BEFORE = """
+    SELECT DISTINCT SUBSTR(slice_name, 8) FROM alert_episode WHERE loop = :loop AND check_name = 'check_error'
+"""
 ATTRIBUTIONS = {NO_DATA: "no_data", REJECTED: "data_fault", BROKEN: "tool_fault"}
 
 
@@ -73,7 +76,8 @@ def _broken_checks(connection: Connection, loop: str) -> Iterator[Reading]:
         return
     found = msgspec.json.decode(fixed, type=list[Finding])
     broken = {finding.check: finding.message for finding in found if finding.verdict is Verdict.ERROR}
-    for name in load_checks():
+    known = {row[0] for row in connection.execute(text(BROKE_BEFORE), {"loop": loop})}
+    for name in sorted({*broken, *known}):
         told = f"the check broke and says nothing until it is mended: {broken.get(name, '')}"
         yield Reading(BROKEN, {"broken": name}, "ticket", float(name in broken), 0.5, 0.0, dt.timedelta(0), told)
 

@@ -1,6 +1,7 @@
 """What is not to be sent for a while, and why? A silence mutes notifications alone: never the gate, never safety."""
 
 import datetime as dt
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, RowMapping, text
 
 from consumers.mendable import Mendable
-from monitor.check import REGISTRY
+from monitor.check import REGISTRY, load_checks
 from monitor.oncall.episodes import StoredEpisode
 from monitor.production.items import EPOCH, microseconds
 
@@ -62,7 +63,15 @@ def labels_of(stored: StoredEpisode) -> dict[str, str]:
 
 def family_of(check: str) -> str:
     """The rule family of a check; rules about the machinery are one family."""
+    if check not in REGISTRY:
+        _load_once()
     return REGISTRY[check].family if check in REGISTRY else RULES_OF_MACHINERY
+
+
+@functools.cache
+def _load_once() -> None:
+    """Looking for plug-ins takes longer than all else that a step does."""
+    load_checks()
 
 
 def parse_matcher(pairs: Iterable[str]) -> dict[str, str]:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from consumers.incidents import ARTIFACT_REJECTED, read_incidents
-from monitor.check import load_checks
 from monitor.oncall.alerts import SEVERITIES, Reason
 from monitor.oncall.decide import ACKING, ENDING, OPENING, WAITING, Facts, Telling, decide
 from monitor.oncall.episodes import StoredEpisode, change, read_episodes
@@ -88,7 +87,6 @@ def read_book(
     fresh: Mapping[int, Alert],
 ) -> Book:
     """Read what a step must know."""
-    load_checks()
     episodes = {stored.id: stored for stored in read_episodes(connection, settings.loop)}
     heard = read_heard(connection, settings.loop)
     return Book(settings, episodes, heard, receivers, now, known(connection, settings, episodes.values(), now), fresh)
