@@ -27,6 +27,7 @@ from monitor.commands.common import (
     settings_of,
 )
 from monitor.detection.state import MonitorState
+from monitor.gate.freeze import freeze_file, read_freeze
 from monitor.oncall.alerts import SEVERITIES
 from monitor.oncall.deliver import deliver
 from monitor.oncall.lifecycle import keep_alerts, machinery_alerts
@@ -118,14 +119,14 @@ def status(
     format_: FormatOption = Format.text,
     json_: JsonOption = False,
 ) -> None:
-    """Tell the state of a store: alerts that are open, how fresh each kind of event is, what was rejected."""
-    chosen = settings_of(settings)
+    """Tell the state of a store: open alerts, how fresh each kind of event is, what was rejected, any freeze."""
+    chosen, freeze = settings_of(settings), read_freeze(freeze_file(settings))
     with existing_store(store) as opened:
         state = status_of(opened, chosen, dt.datetime.now(dt.UTC))
     if json_ or format_ is Format.json:
-        print_json(state)
+        print_json({**state, "freeze": freeze.to_dict()})
     else:
-        typer.echo(status_text(state))
+        typer.echo(f"{status_text(state)}\n  promotion: {freeze.told()}")
 
 
 def _tell(report: Report, how: Format, output: list[Path]) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from consumers.store import EventStore
 from monitor.gate.freeze import PLACE, FreezeRefused, freeze, freeze_file, read_freeze, unfreeze
 from tests.end_to_end.command import reward_drift, reward_drift_process
+from tests.monitor.events import loop_events
 from tests.postgres import Server
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -125,6 +126,30 @@ def test_the_command_freezes_tells_and_ends(chosen: Path) -> None:
     assert told["frozen"]
     assert [(one["action"], one["by"], one["reason"]) for one in told["history"]] == [("freeze", "ann", "refunds")]
     assert reward_drift("unfreeze", "--reason", "settled", "-s", chosen).out == "not frozen\n"
+
+
+def test_the_status_of_the_loop_tells_a_freeze(chosen: Path) -> None:
+    place = chosen.parent / "store.sqlite"
+    EventStore.open(place).close()
+    assert "promotion: not frozen" in reward_drift("status", "-s", chosen, "--store", place).out
+    reward_drift("freeze", "--reason", "refunds", "-s", chosen)
+    assert "promotion: frozen: refunds" in reward_drift("status", "-s", chosen, "--store", place).out
+    assert reward_drift("status", "-s", chosen, "--store", place, "--json").json["freeze"]["frozen"]
+
+
+def test_the_gate_says_no_go_while_frozen_and_when_the_file_cannot_be_read(chosen: Path) -> None:
+    """Whatever the events say."""
+    events = chosen.parent / "events.jsonl"
+    events.write_text("".join(json.dumps(one) + "\n" for one in loop_events(3, 1, per_day=3)))
+    asked = ("gate", "--candidate", "ckpt-1", "--reference", "ckpt-0", "-s", chosen, "--events", events, "--json")
+    assert reward_drift(*asked).json["blocking"][0] != "frozen"
+    freeze(freeze_file(chosen), "refunds", "ann", NOW)
+    frozen = reward_drift(*asked)
+    assert (frozen.code, frozen.json["decision"], frozen.json["blocking"][0]) == (1, "NO-GO", "frozen")
+    freeze_file(chosen).write_text("{")
+    broken = reward_drift(*asked)
+    assert (broken.code, broken.json["blocking"][0]) == (1, "frozen")
+    assert "cannot be read" in broken.json["findings"][0]["message"]
 
 
 @pytest.mark.parametrize(
