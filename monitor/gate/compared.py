@@ -114,7 +114,9 @@ def traffic_share(trial: Trial, category: Category) -> tuple[float | None, str]:
     if category.cohort is not None:
         key, _, value = category.cohort.partition("=")
         values = cohort_values(trial.items.frame, (key,))[key]
-        share = float(np.mean(values == value)) if values.size else None
+        if all(one is None for one in values):
+            return None, f"no answer in production tells its {key}"
+        share = float(np.mean(values == value))
     return share, "" if share is None else f"{share:.0%} of production traffic"
 
 

@@ -236,12 +236,14 @@ def test_the_share_of_traffic_is_declared_or_measured() -> None:
     told = contract(
         category("facts", "knowledge", FACTS, cohort="tier=a"),
         category("more", "knowledge", FACTS, share=0.2),
+        category("other", "knowledge", FACTS, cohort="topic=law"),
     )
     events = [*loop_events(10, 5, per_day=40, tiers=("a", "a", "a", "b")), *both(right(0.8), right(0.8))]
     found = gate_findings("capability_regression", trial_of(events, told))
-    measured, declared = (one.message.rpartition("; ")[2] for one in found)
+    measured, declared, nowhere = (one.message.rpartition("; ")[2] for one in found)
     assert 70 <= int(measured.removesuffix("% of production traffic")) <= 80
     assert declared == "20% of production traffic"
+    assert nowhere == "no answer in production tells its topic"
 
 
 def test_a_newly_answered_harmful_request_is_named_by_harm_category() -> None:
