@@ -16,9 +16,15 @@ from tests.soak.duplicates import send_again_and_again
 from tests.soak.kills import kill_readers
 from tests.soak.outages import silence_the_broker, stop_the_database
 from tests.soak.pages import kill_monitors
+from tests.soak.schedules import serve_and_disturb
+from tests.soak.threads import CASES, stop_the_ping
 from tests.soak.zombies import stop_and_continue
 
-TARGET = "0 events lost, 0 doubled, contents equal to an undisturbed run's, no position moved back; every alert told, one incident each"
+TARGET = (
+    "0 events lost, 0 doubled, contents equal to an undisturbed run's, no position moved back; every alert told, one"
+    " incident each; each slot once, 0 writes under an old lease; no ping more than two periods after a thread or"
+    " process came to harm"
+)
 
 
 def main() -> None:
@@ -31,7 +37,7 @@ def main() -> None:
     known = {row["soak"]: row for row in _earlier_rows()} | found
     results_file.save(
         "soak",
-        "Soaks of the intake and the pager",
+        "Soaks of the intake, the pager and the schedule",
         TARGET,
         [known[name] for name in SOAKS if name in known],
         {"broker": "tansu 0.6.0 (Apache Kafka was not run)", "database": "PostgreSQL 15 where not named otherwise"},
@@ -81,6 +87,9 @@ SOAKS: Mapping[str, Callable[[Servers, int], Mapping[str, Any]]] = {
     "outages": lambda given, seed: stop_the_database(given.broker, given.server, 20, seed),
     "silences": lambda given, seed: silence_the_broker(given.broker, given.server, 10, seed, 30),
     "duplicates": _send_again,
+    "schedules-sqlite": lambda given, seed: vars(serve_and_disturb(given.sqlite, 30, seed, 4)),
+    "schedules-postgres": lambda given, seed: vars(serve_and_disturb(given.postgres, 30, seed, 4)),
+    "threads": lambda given, _seed: stop_the_ping(given.folder, CASES),
     "pages-sqlite": lambda given, seed: kill_monitors(given.sqlite, 200, seed),
     "pages-postgres": lambda given, seed: kill_monitors(given.postgres, 200, seed),
 }

@@ -11,6 +11,8 @@ from tests.postgres import Server, fresh_database
 from tests.soak.duplicates import send_again_and_again
 from tests.soak.kills import Fresh, kill_readers
 from tests.soak.outages import stop_the_database
+from tests.soak.schedules import serve_and_disturb
+from tests.soak.threads import SCHEDULER, stop_the_ping
 from tests.soak.zombies import stop_and_continue
 
 KILLS = 14  # every step twice
@@ -62,3 +64,19 @@ def test_readers_wait_for_a_database_that_stops(own_broker: OwnBroker, postgres_
 
 def test_a_hundred_thousand_sends_of_a_thousand_names_are_a_thousand_events(broker: Broker, postgres_url: str) -> None:
     assert send_again_and_again(broker, postgres_url, 100_000, 1_000, seed=1)["events"] == 1_000
+
+
+def test_each_slot_is_done_once_whoever_is_stopped_or_killed(fresh: Fresh) -> None:
+    happened = serve_and_disturb(fresh, 3, seed=1)
+    assert (happened.stopped, happened.killed) == (2, 1)
+    assert happened.leases >= 4
+
+
+@pytest.mark.parametrize("fresh", ["sqlite"], indirect=True)
+def test_writes_under_an_old_lease_are_noticed(fresh: Fresh) -> None:
+    with pytest.raises(AssertionError, match="written under an old lease"):
+        serve_and_disturb(fresh, 2, seed=1, number=2, is_guarded=False)
+
+
+def test_a_stuck_or_dead_thread_stops_the_ping(tmp_path: Path) -> None:
+    stop_the_ping(tmp_path, [("work", "deadlock"), (SCHEDULER, "die")], period=4.0)
