@@ -247,15 +247,15 @@ for number in range(10**9):
 
 
 def test_a_killed_freeze_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
-    """40 kills at spread moments: what is there always reads whole, or nothing was there yet."""
+    """25 kills at spread moments: what is there always reads whole, or nothing was there yet."""
     file = tmp_path / "f.freeze.json"
-    for number in range(40):
+    for number in range(25):
         process = subprocess.Popen(
             [sys.executable, "-c", WRITING_FOR_EVER, str(file)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
         )
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
-        time.sleep(number * 0.0007)
+        time.sleep(number * 0.0011)
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()

@@ -1,7 +1,9 @@
 """Is a recorded decision the same when it is made again, and is what differs told?"""
 
 import json
+import shutil
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,24 +37,40 @@ SETTINGS = "outcome: {metric: task_success, horizon: 2d}\nunit: response\n"
 Verified = Callable[..., tuple[int, dict[str, Any]]]
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The world on SQLite, to be copied for each test."""
+    folder = tmp_path_factory.mktemp("made")
+    return make(folder, f"sqlite:///{folder}/store.sqlite")
+
+
 @pytest.fixture
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A store with a loop, two sealed checkpoints and a recorded decision; the folder it all lies in."""
-    on_postgres = getattr(request, "param", "sqlite") == "postgresql"
-    store_url = request.getfixturevalue("postgres_url") if on_postgres else f"sqlite:///{tmp_path}/store.sqlite"
+def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store with a loop, two sealed checkpoints and a recorded decision; the folder it all lies in, and we too."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        make(tmp_path, request.getfixturevalue("postgres_url"))
+    else:
+        shutil.copytree(request.getfixturevalue("made"), tmp_path, dirs_exist_ok=True)
+        (tmp_path / "url").write_text(f"sqlite:///{tmp_path}/store.sqlite")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def make(folder: Path, store_url: str) -> Path:
+    """Artefacts are told as paths from where one stands."""
     events = list(loop_events(12, 6, per_day=30))
     for name, weight in (("ckpt-0", 0.0), ("ckpt-1", 1.0)):
-        digest = sealed(tmp_path / name, weight=weight)
-        events.append(checkpoint(name, sha256=digest, artifact=str(tmp_path / name), stage="serving"))
-    (tmp_path / "reward-drift.yaml").write_text(SETTINGS)
-    (tmp_path / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in events))
-    (tmp_path / "url").write_text(store_url)
-    assert reward_drift("ingest", tmp_path / "events.jsonl", "--store", store_url).code == 0
-    with EventStore.open(store_url) as store:
-        report = decided(store, tmp_path)
+        digest = sealed(folder / name, weight=weight)
+        events.append(checkpoint(name, sha256=digest, artifact=name, stage="serving"))
+    (folder / "reward-drift.yaml").write_text(SETTINGS)
+    (folder / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in events))
+    (folder / "url").write_text(store_url)
+    assert reward_drift("ingest", folder / "events.jsonl", "--store", store_url).code == 0
+    with EventStore.open(store_url) as store, chdir(folder):
+        report = decided(store, folder)
         assert write_record(store.engine, report, lambda: RECORDED) == 1
-        (tmp_path / "decision.json").write_text(json.dumps(report.to_dict()))
-    return tmp_path
+        (folder / "decision.json").write_text(json.dumps(report.to_dict()))
+    return folder
 
 
 def decided(store: EventStore, world: Path, **more: Any) -> GateReport:
