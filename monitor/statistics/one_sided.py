@@ -111,11 +111,22 @@ def conceding(source: Source, error: float) -> Source:
         return source
     if not isinstance(source, Studentised):
         return Conceding(source, error)
-    one = source.estimate
-    variance = one.variance + error**2
-    shrunk = (one.variance / variance) ** 1.5
-    freedom = one.freedom * (variance / one.variance) ** 2
-    return Studentised(replace(one, variance=variance, skewness=one.skewness * shrunk, freedom=freedom))
+    return Studentised(with_error(source.estimate, error))
+
+
+def with_error(estimate: Estimate, error: float) -> Estimate:
+    """The estimate with a further independent error, normal and known; its own variance must be positive.
+
+    >>> one = Estimate(0.1, 0.0004, 0.3, 50.0, 51, 51.0, 9.0)
+    >>> found = with_error(one, 0.02)
+    >>> round(found.variance, 4), round(found.skewness, 3), found.freedom
+    (0.0008, 0.106, 200.0)
+    """
+    variance = estimate.variance + error**2
+    less = estimate.variance / variance
+    return replace(
+        estimate, variance=variance, skewness=estimate.skewness * less**1.5, freedom=estimate.freedom / less**2
+    )
 
 
 def tail_chance(reach: Array, skewness: Array, freedom: Array) -> Array:

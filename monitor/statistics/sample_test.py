@@ -95,16 +95,36 @@ def sample_test(
         units = _cluster_means(units, clusters)
     plain = _estimate(units, chances)
     method, sources = _classical(units, plain, chances, binary)
-    used = plain
-    if judged is not None and not binary and plain.freedom + 1 >= ENOUGH_UNITS:
-        found = _judged(units, judged, unlabelled, chances, everyone)
-        if found.surprises >= ENOUGH_SURPRISES and found.effective > found.n:
-            rare = np.abs(units - np.median(units)).sum() < ENOUGH_EVENTS
-            sources = [*sources, Studentised(found)] if rare else [Studentised(found)]
-            method, used = (method, plain) if rare else ("judged" if chances is None else "weighted", found)
+    used = plain if binary else best_estimate(units, judged, unlabelled, chances, everyone)
+    if used.effective > plain.effective:
+        rare = np.abs(units - np.median(units)).sum() < ENOUGH_EVENTS
+        sources = [*sources, Studentised(used)] if rare else [Studentised(used)]
+        method, used = (method, plain) if rare else ("judged" if chances is None else "weighted", used)
     others = 0 if unlabelled is None else len(unlabelled)
     ahead = outlook(used, tolerance, baseline_error, others, alpha, method)
     return _summed_up(used, tolerance, [conceding(one, baseline_error) for one in sources], ahead, alpha, method)
+
+
+def best_estimate(
+    effects: Array,
+    judged: Array | None = None,
+    unlabelled: Array | None = None,
+    chances: Array | None = None,
+    everyone: Array | None = None,
+) -> Estimate:
+    """The estimate of the mean effect with judges where they can be trusted and help, else without.
+
+    Arguments and errors as of `sample_test`. Judges need 30 labels (as many as say so much, where chances differ) and
+    residuals that sum to 3 squared. One unit alone has a variance of 1.
+
+    >>> best_estimate(np.tile([0.0, 1.0], 30)).value
+    0.5
+    """
+    plain = _estimate(effects, chances)
+    if judged is None or plain.freedom + 1 < ENOUGH_UNITS:
+        return plain
+    found = _judged(effects, judged, unlabelled, chances, everyone)
+    return found if found.surprises >= ENOUGH_SURPRISES and found.effective > plain.effective else plain
 
 
 def open_test(least: Array, most: Array, tolerance: float, alpha: float = ALPHA) -> SampleTest:
