@@ -95,7 +95,7 @@ def run_aa(
 
     Raises TooFewForHalves.
     """
-    items = _of_reference(load_items(engine, settings, as_of), reference)
+    items = _of_reference(load_items(engine, settings, as_of, of=(reference, reference)), reference)
     tolerance = float({**load_checks()[DECOUPLING].defaults, **settings.checks.get(DECOUPLING, {})}["tolerance"])
     rng = np.random.default_rng(seed)
     same: Counter[Decision] = Counter()

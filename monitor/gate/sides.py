@@ -40,7 +40,7 @@ def prepare_trial(
     both met the same days.
     """
     ruler = revision_of(engine, settings, as_of, reference, 0, NEVER_US)
-    items = load_items(engine, settings, as_of, revision=ruler)
+    items = load_items(engine, settings, as_of, revision=ruler, of=(candidate, reference))
     return trial_of(items, engine, settings, candidate, reference, as_of, stage, **more)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ Flags = NDArray[np.bool_]
 
 SIDES = ("monitored", "reference")
 NOTABLE = 2.58  # standard errors, .01 at both sides together
-OF_REWARDS = ("A1", "A4", "A6", "A7")  # series that a failing scorer leaves open
+NOT_ASKED = ("A1", "A6")  # without a wait for the story to unfold A2, A4 and A7 tell all that these do
+OF_REWARDS = ("A4", "A7")  # series that a failing scorer leaves open
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class TrialPart(Part):
         self, series: str, effects: Array, cells: Codes, tolerance: float, leans: Mapping[int, float] | None = None
     ) -> Sampled:
         """The effects of the candidate: minus the reference's on the same prompt, or against the reference's means."""
+        if series in NOT_ASKED:
+            return Sampled(self.slice, np.zeros(0), tolerance, series=series, needs="nothing: a trial does not ask it")
         if self.paired:
             found = self._by_prompt(series, effects, tolerance)
         else:
@@ -97,7 +101,7 @@ class TrialPart(Part):
     def _by_unit(self, found: Measurement, effects: Array) -> Sampled:
         mine = self.role == "monitored"
         units = unit_means(self.unit, self.day, effects, mine)[0][: found.effects.size]
-        expected_of, _, expected = unit_means(self.unit, self.day, self.mean_outcome - self.expected, mine)
+        expected_of, expected = self._expected_by_unit
         known = np.isin(expected_of, units)
         judges = self._is_audited and known.sum() == units.size
         first = np.flatnonzero(mine)[np.unique(self.unit[mine], return_index=True)[1]]
@@ -109,7 +113,14 @@ class TrialPart(Part):
             clusters=self.user[first][at],
         )
 
-    @property
+    @cached_property
+    def _expected_by_unit(self) -> tuple[Codes, Array]:
+        """Each unit of the candidate and the loss that its rewards lead one to expect."""
+        mine = self.role == "monitored"
+        units, _, expected = unit_means(self.unit, self.day, self.mean_outcome - self.expected, mine)
+        return units, expected
+
+    @cached_property
     def _is_audited(self) -> bool:
         told = ~np.isnan(self.told)
         return bool(told.any() and self.asked_for[told].all())

@@ -32,6 +32,16 @@ SINCE = {
     "user_id": "time_us >= :since - :horizon",
 }
 OF_THOSE = "response_id IN (SELECT response_id FROM response WHERE time_us >= :early)"
+# Of two checkpoints alone; of answers without an outcome those whose lot, a hash of their number, is below a bound.
+OF_BOTH = """
+    checkpoint IN (:one, :other) AND ((seq * 2654435761) % 4294967296 < :below OR response_id IN (
+        SELECT response_id FROM outcome WHERE metric = :metric AND response_id IS NOT NULL))
+"""
+COUNTS = """
+    SELECT (SELECT COUNT(*) FROM response WHERE environment = 'production' AND checkpoint IN (:one, :other)) AS answers,
+           COUNT(*) AS labelled, COUNT(propensity) AS asked FROM outcome WHERE metric = :metric
+"""
+UNLABELLED = 5  # answers without an outcome for each with one: more would narrow a bound by a twentieth at most
 FEEDBACK = """
     SELECT response_id, actor_id, time_us, value, scale_low, scale_high FROM feedback
     WHERE purpose = 'reward' AND signal = :name AND value IS NOT NULL AND time_us < :until AND {since}
@@ -104,17 +114,26 @@ def microseconds(moment: dt.datetime) -> int:
 
 
 def load_items(
-    engine: Engine, settings: Settings, as_of: dt.datetime, since: int = 0, revision: str | None = None
+    engine: Engine,
+    settings: Settings,
+    as_of: dt.datetime,
+    since: int = 0,
+    revision: str | None = None,
+    of: tuple[str, str] | None = None,
 ) -> Items:
     """Read every item that matured on day `since` or later and before the day of `as_of`.
 
-    revision: the scorer revision to use; None takes the one that scored most.
+    revision: the scorer revision to use; None takes the one that scored most. of: two checkpoints that alone are asked
+    about. Where outcomes speak of single answers no others are then read, and where an audit asked for all of them a
+    sample of the answers without one.
     """
     horizon, wait = (length // dt.timedelta(microseconds=1) for length in (settings.outcome.horizon, settings.wait))
     close = day_of(as_of)
     query = _Query(engine, {"until": close * DAY_US, "since": max(since * DAY_US - wait, 0), "horizon": horizon})
     query.parameters["metric"] = settings.outcome.metric
     key, counts = _subject_key(query)
+    if of is not None and key == "response_id":
+        query.keep(of, settings)
     responses = _responses(query, key)
     items = _subjects(responses, key, settings.unit, horizon)
     counts["pending"] = int((items["day"] >= close).sum())
@@ -157,6 +176,17 @@ class _Query:
 
     def __init__(self, engine: Engine, parameters: dict[str, Any]) -> None:
         self.engine, self.parameters = engine, parameters
+        self.of_both = False
+
+    def keep(self, of: tuple[str, str], settings: Settings) -> None:
+        """Read nothing but answers of two checkpoints from now on; of unlabelled ones a sample, if an audit asked."""
+        self.of_both = True
+        self.parameters |= {"one": of[0], "other": of[1], "below": 1 << 32}
+        count = self.read(COUNTS).iloc[0]
+        if count["labelled"] and count["asked"] == count["labelled"] and settings.outcome.missing == "exclude":
+            unlabelled = max(int(count["answers"] - count["labelled"]), 1)
+            share = min(1.0, UNLABELLED * int(count["labelled"]) / unlabelled)
+            self.parameters["below"] = int(share * (1 << 32))
 
     def read(self, statement: str, **more: Any) -> pd.DataFrame:
         with self.engine.connect() as connection:
@@ -168,7 +198,15 @@ class _Query:
 
     def of_those(self) -> str:
         """Condition that keeps rows of the window's responses; conversations and users reach back further."""
+        if self.of_both:
+            return f"response_id IN (SELECT response_id FROM response WHERE {OF_BOTH})"  # noqa: S608
         return "1 = 1" if self.whole else OF_THOSE
+
+    def responses(self, key: str) -> str:
+        """Condition that keeps the window's responses themselves."""
+        if self.of_both:
+            return OF_BOTH
+        return "1 = 1" if self.whole else SINCE[key]
 
 
 def _subject_key(query: _Query) -> tuple[str, dict[str, int]]:
@@ -180,7 +218,7 @@ def _subject_key(query: _Query) -> tuple[str, dict[str, int]]:
 
 
 def _responses(query: _Query, key: str) -> pd.DataFrame:
-    frame = query.read(RESPONSES.format(since="1 = 1" if query.whole else SINCE[key]))
+    frame = query.read(RESPONSES.format(since=query.responses(key)))
     query.parameters["early"] = int(frame["time_us"].min()) if len(frame) else query.parameters["until"]
     frame = frame.sort_values(["time_us", "checkpoint", "user_id", "conversation_id", "cohort"], kind="stable")
     return frame.drop_duplicates("response_id", ignore_index=True)
@@ -298,7 +336,7 @@ def _with_outcomes(
     items: pd.DataFrame, query: _Query, key: str, settings: Settings, counts: dict[str, int]
 ) -> pd.DataFrame:
     """The latest outcome in time, the chance with which it was asked for, and what another source told of the same."""
-    since = "1 = 1" if query.whole or key != "response_id" else OF_THOSE
+    since = "1 = 1" if key != "response_id" else query.of_those()
     found = query.read(OUTCOMES.format(key=key, since=since))
     low, high = settings.outcome.range
     inside = found["value"].between(low, high)
