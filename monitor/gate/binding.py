@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -27,7 +26,7 @@ ASKED: dict[str, Any] = {
 }
 PACKAGES = ("consumers", "judges", "monitor")
 NEWEST = "SELECT COALESCE(MAX(seq), 0) FROM event"
-EVENTS = "SELECT digest FROM event WHERE seq <= %d"
+EVENTS = "SELECT digest FROM event WHERE seq <= :highest"
 HELD_OUT = """
     SELECT set_digest, MIN(prompt_id) AS prompt_id FROM anchor_text WHERE registered_at_us <= :until GROUP BY set_digest
 """
@@ -138,9 +137,9 @@ def _rulers(connection: Connection, given: Mapping[str, Any]) -> Iterator[tuple[
 
 def _data(connection: Connection, highest: int) -> str:
     """The digests of all events, sorted: the same for the same events, however they came."""
-    with closing(connection.connection.cursor()) as cursor:  # millions of rows: the driver's own, without our wrapping
-        cursor.execute(EVENTS % int(highest))
-        digests = np.frombuffer(b"".join(bytes(row[0]) for row in cursor.fetchall()), "S16")
+    found = connection.execute(text(EVENTS), {"highest": highest})
+    rows = found.cursor.fetchall() if found.cursor else []  # the driver's own rows: there may be millions
+    digests = np.frombuffer(b"".join(bytes(row[0]) for row in rows), "S16")
     return hashlib.sha256(np.sort(digests).tobytes()).hexdigest()
 
 
