@@ -4,6 +4,7 @@ Bounds and alert states stand beside the point values, so that nobody has to mak
 every fifteen seconds. Every process tells the same of a loop; of itself each tells whether it leads.
 """
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -18,6 +19,8 @@ from monitor.detection.state import MonitorState
 from monitor.gate.records import read_records
 from monitor.gate.result import Decision
 from monitor.oncall.alerts import OPEN
+from monitor.oncall.freshness import read_stages
+from monitor.production.items import EPOCH
 from monitor.serving.figures import Figures, read_figures
 from monitor.snapshot import slice_name
 
@@ -59,6 +62,7 @@ class ServeMetrics(Collector):
         yield from _alerts(engine, loop)
         if (figures := read_figures(engine, loop)) is not None:
             yield from _figures(figures)
+        yield from _stages(serving)
         yield from _gates(engine, loop)
         yield from _store(serving)
         yield from _outbox(engine)
@@ -178,6 +182,22 @@ def _figures(figures: Figures) -> Iterator[GaugeMetricFamily]:
         "evidence_threshold_days",
         "Evidence from which an alert has each severity.",
         (({"severity": name}, days) for name, days in figures.thresholds.items()),
+    )
+
+
+def _stages(serving: "Serving") -> Iterator[GaugeMetricFamily]:
+    with serving.store.engine.connect() as connection:
+        now = EPOCH + dt.timedelta(microseconds=serving.lease.clock(connection))
+        stages = read_stages(connection, serving.settings, now)
+    yield _families(
+        "newest_timestamp_seconds",
+        "Of the newest of each stage; without any there is no series.",
+        (({"stage": one.name}, one.newest.timestamp()) for one in stages if one.newest is not None),
+    )
+    yield _families(
+        "stage_stale",
+        "1 if the newest of a stage is older than the settings allow, or none ever came.",
+        (({"stage": one.name}, one.is_stale) for one in stages),
     )
 
 

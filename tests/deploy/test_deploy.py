@@ -132,7 +132,7 @@ def test_no_secret_stands_in_a_file() -> None:
 def test_the_image_has_the_drivers_and_no_torch() -> None:
     (extras,) = re.findall(r"'\.\[(.*?)\]'", DOCKERFILE)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert extras.split(",") == ["kafka", "postgres"]
+    assert extras.split(",") == ["kafka", "postgres", "web"]
     wanted = [
         *project["dependencies"],
         *(one for extra in extras.split(",") for one in project["optional-dependencies"][extra]),
@@ -166,6 +166,13 @@ def test_the_password_is_handed_over_by_a_script_that_runs() -> None:
 def test_units_are_hardened(name: str) -> None:
     for setting in ("NoNewPrivileges=true", "ProtectSystem=strict", "ProtectHome=true", "PrivateTmp=true"):
         assert setting in UNITS[name].splitlines()
+
+
+@pytest.mark.parametrize("name", ["consume", "serve"])
+def test_what_stays_up_has_a_memory_limit_and_restarts(name: str) -> None:
+    unit = UNITS[f"reward-drift-{name}.service"].splitlines()
+    assert {"Restart=on-failure", "RestartSec=15", "TimeoutStopSec=60"} <= set(unit)
+    assert any(line.startswith("MemoryMax=") for line in unit)
 
 
 def test_the_unit_that_reads_streams_has_a_memory_limit_and_restarts_after_failures() -> None:
