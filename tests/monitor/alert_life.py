@@ -35,7 +35,7 @@ LOOKED_AT = """
         (loop, settings, baseline, series, errors, arms, fixed, told, first_day, closed, last_seq, format)
     VALUES ('loop', '', '', '[]', '{}', '[]', '[]', '[]', 0, :closed, 0, 0) ON CONFLICT DO NOTHING
 """
-ALERT = gamed_report().alerts[0]
+ALERT = next(alert for alert in gamed_report().alerts if alert.examples)
 
 
 def alert_of(episode: Episode, loop: str = "loop") -> Alert:
@@ -110,9 +110,13 @@ class Life:
             given = matcher or {"check": CHECK}
             return silences.add_silence(connection, "loop", given, "me", "known", self.now, length).id
 
-    def resolve(self, number: int = 1, decision: str = "rollback") -> None:
+    def looked_at(self) -> None:
+        """A look has decided the day, which a decision needs."""
         with writing(self.store.engine) as connection:
             connection.execute(text(LOOKED_AT), {"closed": day_of(self.now) + 1})
+
+    def resolve(self, number: int = 1, decision: str = "rollback") -> None:
+        self.looked_at()
         MonitorState(self.store.engine).resolve("loop", number, decision, "note", self.now)
         self.step()
 
