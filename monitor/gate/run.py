@@ -132,11 +132,10 @@ def test(trial: Trial, measured: Iterable[tuple[str, Measurement]], alpha: float
 
 
 def required_checks(trial: Trial) -> tuple[str, ...]:
-    """What settings and contract require; by default the meaning of the reward, wherever the candidate answered."""
-    named = (*trial.settings.gate.required, *(required_by(trial.contract) if trial.contract else ()))
-    if named:
-        return tuple(dict.fromkeys(named))
-    return (DECOUPLING if trial.has_served or not trial.anchor_sets else ANCHORED,)
+    """What the settings require, by default the meaning of the reward wherever the candidate answered; the contract's."""
+    meaning = DECOUPLING if trial.has_served or not trial.anchor_sets else ANCHORED
+    named = trial.settings.gate.required or (meaning,)
+    return tuple(dict.fromkeys((*named, *(required_by(trial.contract) if trial.contract else ()))))
 
 
 def _tested(trial: Trial, group: Group, alpha: float, oldest: int) -> Iterator[Tested]:
