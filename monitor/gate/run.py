@@ -132,7 +132,7 @@ def test(trial: Trial, measured: Iterable[tuple[str, Measurement]], alpha: float
 
 
 def required_checks(trial: Trial) -> tuple[str, ...]:
-    """What the settings require, by default the meaning of the reward wherever the candidate answered; the contract's."""
+    """What the settings require, by default the meaning of the reward; and what the contract does."""
     meaning = DECOUPLING if trial.has_served or not trial.anchor_sets else ANCHORED
     named = trial.settings.gate.required or (meaning,)
     return tuple(dict.fromkeys((*named, *(required_by(trial.contract) if trial.contract else ()))))
