@@ -48,6 +48,7 @@ bench-full: $(VENV)/.rivals
 	$(BIN)/python -m tests.benchmarks.detector_bench
 	$(BIN)/python -m tests.benchmarks.tick_bench
 	$(BIN)/python -m tests.benchmarks.interval_table
+	$(BIN)/python -m tests.benchmarks.decision_table
 	$(BIN)/python -m tests.benchmarks.calibrator_table
 	$(BIN)/python -m tests.benchmarks.stream_bench
 	$(BIN)/python -m tests.benchmarks.scoring_bench

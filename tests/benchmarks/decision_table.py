@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -166,13 +167,12 @@ def one_apart(harm: float, rest: float = 0.0) -> Array:
     return np.array([harm] + [rest] * (COHORTS - 1))
 
 
-def week_rows(runs: int) -> Iterator[dict[str, Any]]:
+def week_rows(world: World, runs: int) -> Iterator[dict[str, Any]]:
     """One week at 100 labels a day, by the kind of labels."""
-    for world in (UNPAIRED, PAIRED, *JUDGED, CHOSEN):
-        shares = {name: week_shares(world, all_alike(harm), 100, runs) for name, harm in HARMS.items()}
-        wrong = week_shares(world, one_apart(MARGIN), 100, runs)
-        for rule in RULES:
-            yield _week_row(world.name, rule, shares, wrong[rule]["GO"])
+    shares = {name: week_shares(world, all_alike(harm), 100, runs) for name, harm in HARMS.items()}
+    wrong = week_shares(world, one_apart(MARGIN), 100, runs)
+    for rule in RULES:
+        yield _week_row(world.name, rule, shares, wrong[rule]["GO"])
 
 
 def _week_row(
@@ -200,20 +200,19 @@ def _decided(shares: Mapping[str, Mapping[str, float]]) -> float:
     return float(np.mean([one["GO"] + one["NO-GO"] for one in shares.values()]))
 
 
-def curve_rows(runs: int) -> Iterator[dict[str, Any]]:
+def curve_rows(world: World, runs: int) -> Iterator[dict[str, Any]]:
     """The same against labels a day."""
-    for world in JUDGED[1:]:
-        for labels in (20, 50, 100, 200, 400):
-            shares = {name: week_shares(world, all_alike(harm), labels, runs) for name, harm in HARMS.items()}
-            for rule in RULES:
-                found = {name: one[rule]["GO"] + one[rule]["NO-GO"] for name, one in shares.items()}
-                yield {
-                    "labels": world.name,
-                    "a day": labels,
-                    "rule": rule,
-                    **{name: _told(share) for name, share in found.items()},
-                    "decided, mean of three": _told(float(np.mean(list(found.values())))),
-                }
+    for labels in (20, 50, 100, 200, 400):
+        shares = {name: week_shares(world, all_alike(harm), labels, runs) for name, harm in HARMS.items()}
+        for rule in RULES:
+            found = {name: one[rule]["GO"] + one[rule]["NO-GO"] for name, one in shares.items()}
+            yield {
+                "labels": world.name,
+                "a day": labels,
+                "rule": rule,
+                **{name: _told(share) for name, share in found.items()},
+                "decided, mean of three": _told(float(np.mean(list(found.values())))),
+            }
 
 
 def false_rows(runs: int) -> Iterator[dict[str, Any]]:
@@ -231,29 +230,26 @@ def false_rows(runs: int) -> Iterator[dict[str, Any]]:
         yield {"GO wrongly, rule": rule, **{name: _told(one[rule]["GO"]) for name, one in shares.items()}}
 
 
-def carried_rows(runs: int) -> Iterator[dict[str, Any]]:
+def carried_rows(world: World, runs: int) -> Iterator[dict[str, Any]]:
     """A candidate stays in canary until decided, at most 12 weeks: share of all its gates that decide."""
     ways: dict[str, Callable[[World, Array, np.random.Generator], tuple[str, int]]] = {
         "own units, e-values": _by_evidence,
-        "own units, looks": lambda *given: _by_looks(*given, "own units"),
-        "spread 1 pt, looks": lambda *given: _by_looks(*given, "spread 1 pt"),
-        "cohorts 10 pt, looks": lambda *given: _by_looks(*given, "cohorts 10 pt"),
+        **{f"{rule}, looks": partial(_by_looks, rule) for rule in RULES},
     }
-    for world in (PAIRED, *JUDGED[1:]):
-        for name, way in ways.items():
-            rng = np.random.default_rng(len(world.name))
-            found = {case: [way(world, all_alike(harm), rng) for _ in range(runs)] for case, harm in HARMS.items()}
-            wrong = [way(world, one_apart(MARGIN), rng)[0] == "GO" for _ in range(runs)]
-            yield {
-                "labels": world.name,
-                "way": name,
-                **{case: _carried_cell(one) for case, one in found.items()},
-                "share of gates, mean of three": _told(float(np.mean([_gate_share(one) for one in found.values()]))),
-                "GO ever, one cohort at 3 pt, others 0": _told(float(np.mean(wrong))),
-            }
+    for name, way in ways.items():
+        rng = np.random.default_rng(len(world.name))
+        found = {case: [way(world, all_alike(harm), rng) for _ in range(runs)] for case, harm in HARMS.items()}
+        wrong = [way(world, one_apart(MARGIN), rng)[0] == "GO" for _ in range(runs)]
+        yield {
+            "labels": world.name,
+            "way": name,
+            **{case: _carried_cell(one) for case, one in found.items()},
+            "share of gates, mean of three": _told(float(np.mean([_gate_share(one) for one in found.values()]))),
+            "GO ever, one cohort at 3 pt, others 0": _told(float(np.mean(wrong))),
+        }
 
 
-def _by_looks(world: World, harms: Array, rng: np.random.Generator, rule: str) -> tuple[str, int]:
+def _by_looks(rule: str, world: World, harms: Array, rng: np.random.Generator) -> tuple[str, int]:
     n = 7 * 100 // COHORTS
     seen: dict[str, CohortSample] = {}
     for week in range(1, WEEKS + 1):
@@ -347,34 +343,42 @@ def _told(share: float) -> str:
     return f"{share:.2f}" if share >= 0.095 or share == 0 else f"{share:.3f}"
 
 
-def _part(which: tuple[str, int]) -> tuple[list[dict[str, Any]], float]:
-    name, runs = which
+def _part(which: tuple[Callable[..., Iterator[dict[str, Any]]], int]) -> tuple[list[dict[str, Any]], float]:
+    rows, runs = which
     started = time.process_time()
-    return list(PARTS[name](runs)), time.process_time() - started
+    return list(rows(runs)), time.process_time() - started
 
 
-PARTS: dict[str, Callable[[int], Iterator[dict[str, Any]]]] = {
-    "One week, 100 labels a day": week_rows,
-    "When an assumption is false: wrongly GO, 100 labels a day, judge .7": false_rows,
-    "Labels a day": curve_rows,
-    "A candidate that stays in canary until decided, 100 labels a day": carried_rows,
-    "A year of weekly candidates, NO-GO of all traffic, labels alone": candidate_rows,
+PARTS: dict[str, list[Callable[[int], Iterator[dict[str, Any]]]]] = {
+    "A candidate that stays in canary until decided, 100 labels a day": [
+        partial(carried_rows, world) for world in (PAIRED, *JUDGED[1:])
+    ],
+    "When an assumption is false: wrongly GO, 100 labels a day, judge .7": [false_rows],
+    "One week, 100 labels a day": [partial(week_rows, world) for world in (UNPAIRED, PAIRED, *JUDGED, CHOSEN)],
+    "Labels a day": [partial(curve_rows, world) for world in JUDGED[1:]],
+    "A year of weekly candidates, NO-GO of all traffic, labels alone": [candidate_rows],
 }
 
 
 def main(runs: int, quick: bool) -> str:
     """Run all parts over two processes; the page, written unless quick."""
-    each = (runs, 2 * runs, runs, max(runs // 4, 1), max(runs // 8, 1))
+    each = dict(zip(PARTS, (max(runs // 5, 1), 2 * runs, runs, runs, max(runs // 10, 1)), strict=True))
+    jobs = [(name, rows) for name, kinds in PARTS.items() for rows in kinds]
     with ProcessPoolExecutor(2) as pool:
-        found = list(pool.map(_part, zip(PARTS, each, strict=True)))
+        found = list(pool.map(_part, [(rows, each[name]) for name, rows in jobs]))
+    carried_runs, false_runs, week_runs, _, years = each.values()
     details = {
-        "runs": f"{each[0]} a figure, {each[1]} where an assumption is false, {each[3]} carried, {each[4]} years",
-        "Monte Carlo error": f"{_error(0.5, each[0])} of a share of .50, {_error(0.05, each[1])} of an error of .05,"
-        f" {_error(0.5, each[3])} of a carried share of .50",
+        "runs": f"{week_runs} a figure, {false_runs} where an assumption is false, {carried_runs} carried,"
+        f" {years} years",
+        "Monte Carlo error": f"{_error(0.5, week_runs)} of a share of .50, {_error(0.05, false_runs)} of an error of"
+        f" .05, {_error(0.5, carried_runs)} of a carried share of .50",
         "CPU seconds": round(sum(seconds for _, seconds in found)),
     }
-    parts = dict(zip(PARTS, (rows for rows, _ in found), strict=True))
     page = [f"# {__doc__.splitlines()[0]}", "", __doc__.split("\n\n")[1], "", f"Machine: {MACHINE}."]
+    parts = {
+        name: [row for (one, _), (rows, _) in zip(jobs, found, strict=True) if one == name for row in rows]
+        for name in PARTS
+    }
     for name, rows in parts.items():
         page += ["", f"## {name}", "", *_table(rows)]
     page += ["", *(f"- {key}: {value}" for key, value in details.items())]

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.statistics.pooling import CohortSample, PastGate, cohort_tests, deviation_limit, most_spread
+from tests.benchmarks.decision_table import CHOSEN, JUDGED, PAIRED, UNPAIRED, carried_rows, false_rows, week_rows
 from tests.benchmarks.interval_table import paired
 
 MARGIN = 0.03
@@ -154,3 +155,12 @@ def test_wrong_arguments_are_refused() -> None:
     for gates in ([], [PastGate(np.zeros(1), np.ones(1))], [PastGate(np.zeros(2), np.zeros(2))]):
         with pytest.raises(ValueError, match="need"):
             deviation_limit(gates)
+
+
+def test_the_table_of_decisions_can_be_made() -> None:
+    for world in (UNPAIRED, PAIRED, JUDGED[0], CHOSEN):
+        rows = list(week_rows(world, 1))
+        assert {row["rule"] for row in rows} == {"own units", "spread 1 pt", "cohorts 10 pt"}
+        assert all(row["worse GO"] == "0.00" for row in rows)
+    assert len(list(false_rows(1))) == 6
+    assert next(carried_rows(PAIRED, 1))["way"] == "own units, e-values"
