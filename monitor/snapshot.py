@@ -123,7 +123,7 @@ class Part:
         tolerance: float,
     ) -> Measurement:
         enough = baseline.units >= COHORT_UNITS
-        needs = "" if enough else f"{baseline.units} of {COHORT_UNITS} reference units"
+        needs = "" if enough else f"{COHORT_UNITS} reference units, {baseline.units} are there"
         return Measurement(
             slice=self.slice,
             effects=values if enough else values[:0],

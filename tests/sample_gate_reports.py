@@ -59,10 +59,10 @@ def blocked_gate() -> GateReport:
         notes=["The reference was served to 95% of traffic; 412 units of the last 14 days have not matured and count "
                "nowhere."],
         next_steps=[
-            "Do not promote support-2026-11-20; support-2026-11-13 keeps serving.",
+            "Do not promote support-2026-11-20; support-2026-11-13 keeps serving",
             "Read what went wrong for tier=enterprise: `reward-drift examples --checkpoint support-2026-11-20 "
-            "--slice tier=enterprise`.",
-            "Find what made the reward rise there while users are worse off: that is how a gamed reward looks.",
+            "--slice tier=enterprise`",
+            "Find what made the reward rise there while users are worse off: that is how a gamed reward looks",
         ],
         record=41,
     )  # fmt: skip
@@ -103,10 +103,10 @@ def unsettled_gate() -> GateReport:
         notes=["No slice was named as protected: every cohort value with at least 30 units must pass."],
         next_steps=[
             "Have 1,314 more items of locale=de answered by both checkpoints and labelled by people: "
-            "`reward-drift labels next --slice locale=de --limit 1314`.",
+            "`reward-drift labels next --slice locale=de --limit 1314`",
             "Score both checkpoints on the category refund_policy: `reward-drift score support-2026-11-20 "
-            "--suite refund_policy`.",
-            "Mend the check licence_status (the log says where it broke), then run this gate again.",
+            "--suite refund_policy`",
+            "Mend the check licence_status (the log says where it broke), then run this gate again",
         ],
     )
 
@@ -133,7 +133,7 @@ def passed_gate() -> GateReport:
             _census("eval_contamination", {"set": "support-v3"}, Verdict.PASS, 0.0, 600),
         ],
         blocking=[],
-        next_steps=["Promote support-2026-11-20 and keep support-2026-11-13 ready to serve until 20 Dec 2026."],
+        next_steps=["Promote support-2026-11-20 and keep support-2026-11-13 ready to serve until 20 Dec 2026"],
         record=42,
     )
 

@@ -55,7 +55,7 @@ def _verdict(one: Tested, harmful: bool, alpha: float) -> GateFinding:
     if one.census or one.finding.verdict is Verdict.ERROR:
         return one.finding
     if harmful:
-        return replace(one.finding, verdict=Verdict.FAIL)
+        return replace(one.finding, verdict=Verdict.FAIL, needs="")
     if one.p_safe < alpha:
         return replace(one.finding, verdict=Verdict.PASS)
     alone = "; harmful if it were looked at alone, not among all that was" if one.p_harm < alpha else ""

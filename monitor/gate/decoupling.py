@@ -18,6 +18,8 @@ from monitor.statistics.paired import open_interval
 
 CHECK = "reward_outcome_decoupling"
 ANCHORED = "anchored_decoupling"
+REWARDS = "rewards of candidate and reference"
+OUTCOMES = "outcomes of candidate and reference"
 NAMED = 0.5  # share of the evidence from which on a story is named
 
 
@@ -27,13 +29,13 @@ def decoupling(
     """The finding of one slice of production."""
     loss, unearned, gain = (series.get(name) for name in ("A2", "A7", "A4"))
     if not isinstance(loss, Sampled) or not loss.effects.size:
-        return nothing(CHECK, part, loss.tolerance if loss else 0.0, loss.needs if loss else "outcomes")
+        return nothing(CHECK, part, loss.tolerance if loss else 0.0, (loss and loss.needs) or OUTCOMES)
     there = [one for one in (loss, unearned) if one is not None and one.effects.size]
     tests = [tested(CHECK, part, one, alpha, oldest) for one in there]
     found, outcome = worst_of(tests), turned(tests[0].finding.effect)
     if len(tests) < 2 or not isinstance(gain, Sampled) or not gain.effects.size:
-        needs = "rewards of both checkpoints"
-        return replace(found, finding=replace(found.finding, needs=needs, outcome_change=outcome), p_safe=1.0)
+        unknown = replace(found.finding, needs=REWARDS, n_needed=None, outcome_change=outcome)
+        return replace(found, finding=unknown, p_safe=1.0)
     test = sample(gain, alpha)
     reward = Interval(test.value, test.low, test.high)
     streams = [one_sample(one.effects, 0.0 if one.paired else one.baseline_error) for one in (loss, gain)]

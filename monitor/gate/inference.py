@@ -28,6 +28,12 @@ OF_METHOD = {
     "weighted": "weighted by known chances, t",
 }
 
+NO_ROOM = {
+    "two samples": "more outcomes of the reference, or answers of both to the same prompts: however many answers the"
+    " candidate has, the reference's own error leaves no room",
+    "paired": "a wider tolerance, or a result for each item that lacks one: no number of such items would do",
+}
+
 
 @dataclass(frozen=True)
 class Tested:
@@ -137,6 +143,7 @@ def told(
     ]
     words += [undecided] if undecided else []
     words += [note] if note else []
+    no_room = NO_ROOM["two samples" if how == "two samples" else "paired"] if found.needed is None else ""
     finding = GateFinding(
         check=name,
         slice=part,
@@ -148,7 +155,7 @@ def told(
         message="; ".join(words),
         visible=found.visible,
         method=f"{how}, {OF_METHOD[found.method]}",
-        needs=undecided,
+        needs=undecided or no_room,
     )
     return Tested(finding) if undecided else Tested(finding, found.p_harm, found.p_safe)
 
@@ -225,8 +232,19 @@ def worst_of(tests: Sequence[Tested]) -> Tested:
     Guarantee: a wrong "safe" with chance at most alpha (intersection-union), a wrong "harmful" too (Bonferroni).
     """
     shown = max(tests, key=lambda one: one.finding.effect.value if one.finding.effect.value is not None else -2.0)
+    findings = [one.finding for one in tests]
+    needs = list(dict.fromkeys(one.needs for one in findings if one.needs))
+    unsaid = [one for one in needs if one != shown.finding.needs]
+    numbers = [one.n_needed for one in findings if one.n_needed is not None]
+    told = replace(
+        shown.finding,
+        message="; ".join([shown.finding.message, *unsaid]),
+        n_needed=max(numbers) if len(numbers) == len(findings) else None,
+        needs="; ".join(needs),
+    )
     return replace(
         shown,
+        finding=told,
         p_harm=min(1.0, len(tests) * min(one.p_harm for one in tests)),
         p_safe=max(one.p_safe for one in tests),
         census=all(one.census for one in tests),

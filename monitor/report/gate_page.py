@@ -106,8 +106,8 @@ def next_steps(report: GateReport) -> list[str]:
     if report.next_steps:
         return [name(step, 600) for step in report.next_steps]
     if report.decision is Decision.GO:
-        return ["Nothing stands in the way of promoting."]
-    return ["Do not promote. What blocks says what would settle it; run the gate again after that."]
+        return ["Promote: nothing stands in the way"]
+    return ["Do not promote; what blocks says what would settle it, run the gate again after that"]
 
 
 def frame(report: GateReport) -> list[tuple[str, str]]:

@@ -118,7 +118,7 @@ def test_markdown_alone_answers_what_blocks_how_sure_and_what_now() -> None:
         "reward rose 6.1 points (4.9 to 7.3), outcome fell 4.0 points (2.4 to 5.6)",
         "Looks like: Reward up, users worse",
         "at most 5% of such gates would say NO-GO",
-        "1. Do not promote support-2026-11-20; support-2026-11-13 keeps serving.",
+        "1. Do not promote support-2026-11-20; support-2026-11-13 keeps serving\n",
         "`reward-drift examples --checkpoint support-2026-11-20 --slice tier=enterprise`",
     ):
         assert part in told
@@ -312,7 +312,7 @@ def test_a_decision_without_a_named_cause_still_fails_the_suite() -> None:
     nameless = dataclasses.replace(empty_gate(), blocking=[])
     assert _cases(gate_junit(nameless)) == {"decision": ("failure", "inconclusive")}
     assert "::error title=reward-drift gate%3A INCONCLUSIVE::" in gate_annotations(nameless)
-    assert gate_page.next_steps(nameless)[0].startswith("Do not promote.")
+    assert gate_page.next_steps(nameless)[0].startswith("Do not promote;")
 
 
 def test_annotations_are_escaped_as_github_reads_them() -> None:
