@@ -23,6 +23,7 @@ outcome: {metric: task_success, horizon: HORIZON}
 reference: {checkpoint: ckpt-00}
 cohorts: [tier]
 unit: response
+freshness: {event: 5000w, feedback: 5000w, outcome: 5000w}  # the world is over
 """
 
 

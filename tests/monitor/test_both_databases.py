@@ -128,7 +128,10 @@ def world(tmp_path: Path) -> tuple[Path, Path]:
     file = tmp_path / "events.jsonl"
     file.write_text("".join(json.dumps(event) + "\n" for event in loop_events(**WORLD)) + "{}\n")
     chosen = tmp_path / "reward-drift.yaml"
-    chosen.write_text("{unit: response, cohorts: [tier], outcome: {metric: task_success, horizon: 2d}}")
+    chosen.write_text(
+        "{unit: response, cohorts: [tier], outcome: {metric: task_success, horizon: 2d},"
+        " freshness: {event: 9d, feedback: 9d, outcome: 9d}}"
+    )
     return file, chosen
 
 
