@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from monitor.oncall.episodes import StoredEpisode, read_episodes
+from monitor.oncall.episodes import StoredEpisode, change, read_episodes
 from monitor.oncall.ledger import mark, read_muted
 from monitor.oncall.receivers.port import Kind
 from monitor.oncall.silences import Silence, close_silence, read_silences
-from monitor.oncall.tell import Book, digest_key, needs, read_book, send, unhealthy
-from monitor.oncall.words import combined
+from monitor.oncall.tell import Book, digest_key, needs, open_under, read_book, send, told_of, unhealthy
+from monitor.production.items import microseconds
 from monitor.settings import Settings
 
 EVERY: Mapping[str, dt.timedelta] = {
@@ -40,12 +40,13 @@ def remind(connection: Connection, settings: Settings, now: dt.datetime, receive
     ]
     if due:
         worst = max(due, key=lambda stored: (EVERY["ticket"] - EVERY[stored.episode.severity], -stored.id))
-        alert = book.alert(worst)
-        if len(due) > 1:
-            alert = combined([book.alert(stored) for stored in due], "digest", settings.loop)
-        send(
-            connection, book, book.heard.own_keys(worst)[0], "reminder", alert, due, [], "still open, and nobody has it"
-        )
+        key = book.heard.own_keys(worst)[0]
+        members = open_under(book, key)
+        others = sorted({one.id for one in due} - {one.id for one in members})
+        note = "still open, and nobody has it" + (f"; nor {', '.join(map(str, others))}" if others else "")
+        send(connection, book, key, "reminder", told_of(book, members, "digest"), members, [], note)
+        for stored in due:
+            change(connection, stored.id, reminded_us=microseconds(now))
 
 
 def _is_due(stored: StoredEpisode, now: dt.datetime) -> bool:
@@ -75,11 +76,9 @@ def _tell_end(connection: Connection, book: Book, silence: Silence, still: Seque
     ]  # fmt: skip
     if not fires:
         return
-    alerts = [book.alert(stored) for stored in fires]
-    alert = alerts[0] if len(alerts) == 1 else combined(alerts, "digest", book.settings.loop)
     key = fires[0].key if len(fires) == 1 else digest_key(book, f"silence {silence.id}")
     kind: Kind = "fired" if len(fires) == 1 else "digest"
     note = f"silence {silence.id} of {silence.author} ended ({silence.reason}); this still fires"
-    number = send(connection, book, key, kind, alert, fires, [], note)
+    number = send(connection, book, key, kind, told_of(book, fires, "digest"), fires, [], note)
     for stored in fires:
         mark(connection, muted[stored.id], "silenced", number)

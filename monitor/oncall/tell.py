@@ -31,6 +31,7 @@ from monitor.result import Alert
 from monitor.settings import Settings
 
 MOST_PAGES = 3  # in an hour
+FLAPS = "it opens and closes: what follows is told when it has been calm for a day"
 INTAKE = "intake"
 JUDGES = "judges"
 OF_ANSWERS = ("anchored_decoupling", "teacher_style_convergence")
@@ -156,20 +157,34 @@ def severest(group: Iterable[Untold]) -> int:
 
 
 def _send_opening(connection: Connection, book: Book, family: str, group: Sequence[Untold]) -> None:
-    members = [book.episodes[number] for number in dict.fromkeys(one.episode for one in group)]
-    severity = SEVERITIES[severest(group)]
-    if len(members) == 1:
-        (stored,) = members
-        (key, *_) = book.heard.own_keys(stored) or [stored.key]
-        reasons = {one.reason for one in group}
-        raised = Reason.RAISED in reasons and bool(book.heard.of(stored))
-        kind: Kind = "reminder" if reasons == {Reason.LAPSED} else "raised" if raised else "fired"
-        alert = book.alert(stored)
-        extra = ["it opens and closes: what follows is told when it has been calm for a day"] * (stored.reopened > 0)
+    """One message of all that is open under its key: who is not in it might be taken for over."""
+    fresh = [book.episodes[number] for number in dict.fromkeys(one.episode for one in group)]
+    if len(fresh) == 1:
+        (key, *_) = book.heard.own_keys(fresh[0]) or [fresh[0].key]
+        kind = _kind_of(book, fresh[0], group)
     else:
-        key, kind, extra = _group_key(book, family, group[0].id), "digest" if family == "digest" else "fired", []
-        alert = combined([book.alert(stored) for stored in members], family, book.settings.loop)
-    send(connection, book, key, kind, replace(alert, severity=severity), members, group, "; ".join(extra))
+        key, kind = _group_key(book, family, group[0].id), "digest" if family == "digest" else "fired"
+    members = list({one.id: one for one in (*fresh, *open_under(book, key))}.values())
+    alert = replace(told_of(book, members, family), severity=SEVERITIES[severest(group)])
+    send(connection, book, key, kind, alert, members, group, FLAPS if len(fresh) == 1 and fresh[0].reopened else "")
+
+
+def _kind_of(book: Book, stored: StoredEpisode, group: Sequence[Untold]) -> Kind:
+    reasons = {one.reason for one in group}
+    if reasons == {Reason.LAPSED}:
+        return "reminder"
+    return "raised" if Reason.RAISED in reasons and book.heard.of(stored) else "fired"
+
+
+def open_under(book: Book, key: str) -> list[StoredEpisode]:
+    """The open episodes that were told under a key."""
+    return [book.episodes[number] for number in book.heard.members.get(key, ()) if book.episodes[number].is_open]
+
+
+def told_of(book: Book, members: Sequence[StoredEpisode], family: str) -> Alert:
+    """The alert of one episode, or of many as one."""
+    alerts = [book.alert(stored) for stored in members]
+    return alerts[0] if len(alerts) == 1 else combined(alerts, family, book.settings.loop)
 
 
 def send(

@@ -1,6 +1,7 @@
 """Does an alert live as promised: told once, kept over restarts, never ended by silence, never lost in a storm?"""
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -395,3 +396,18 @@ def test_the_whole_life_is_the_same_on_both_databases(store_url: str) -> None:
         life.resolve(2)
         assert life.kinds() == ["fired", "fired"]
         assert [life.state(number) for number in (1, 2, 3)] == ["acked", "resolved", "firing"]
+
+
+def test_the_last_message_of_a_key_names_all_that_is_open_under_it(life: Life) -> None:
+    """A receiver that forgets is told the last message again: who is missing there would be taken for over."""
+    life.cross("warning", {"tier": "a"}, {"tier": "b"})
+    life.later(HOUR)
+    life.cross("page", {"tier": "a"})
+    life.later(HOUR)
+    life.cross("warning", {"tier": "c"})
+    life.step()
+    bodies = [json.loads(body) for (body,) in query(life.store, "SELECT body FROM outbox ORDER BY id")]
+    last = {body["dedup_key"]: body for body in bodies}
+    named = [[alert["slice"]["tier"] for alert in body["members"]] for body in last.values()]
+    assert [sorted(tiers) for tiers in named] == [["a", "b"], []], "and of an incident of its own, only itself"
+    assert [body["kind"] for body in bodies] == ["fired", "raised", "fired", "reminder"]
