@@ -60,6 +60,10 @@ alerts: {{ticket: 30d, warning: 365d, page: 3650d}}
 # alerts.material_harm: 0.005       a loss of outcome that nobody would act on, 0 to 1
 # alerts.risk: {{tier=paid: 3.0}}     slices where harm weighs more than their traffic says
 # alerts.restart: day               or deployment: harm of new checkpoints is found sooner, other harm later
+# alerts.quiet_hours: ["20:00", "08:00"]   pages about outcomes that take more than a day wait; of alerts.timezone: UTC
+
+# How old the newest of each kind may be before that is an alert of its own: no data is no sign of health.
+# freshness: {{event: 1d, feedback: 3d, score: 3d, outcome: 7d, anchors: 35d, judgments: 35d, evaluation: 2d}}
 
 # Where alerts go. Secrets stand in variables or files (url_env, url_file, secret_env, secret_file), never here.
 # receivers:

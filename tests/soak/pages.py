@@ -116,9 +116,10 @@ def kill_monitors(fresh: Fresh, kills: int, seed: int) -> Mapping[str, int]:
             episodes = {one.key for one in MonitorState(store.engine).episodes("loop")}
     assert untold == [(0,)], f"{untold[0][0]} transitions were told to nobody"
     assert waiting == [(0,)], f"{waiting[0][0]} messages were not sent"
-    assert {body["dedup_key"] for body in requests} == episodes, "episodes and incidents differ"
+    incidents = {body["dedup_key"] for body in requests}
+    assert incidents == episodes, "episodes and incidents differ"
     again = len(requests) - len(episodes)
-    return {**died, "episodes": len(episodes), "incidents": len(episodes), "sent again": again}
+    return {**died, "episodes": len(episodes), "incidents": len(incidents), "sent again": again}
 
 
 def _is_whole(request: Request) -> bool:
