@@ -5,17 +5,19 @@ from typing import Any
 
 from sqlalchemy import text
 
+from consumers.canary import SOURCES as CANARIES
 from consumers.store import EventStore
 from monitor.detection.memory import Memory
 from monitor.detection.state import MonitorState
 from monitor.oncall.alerts import OPEN
+from monitor.oncall.freshness import read_stages
 from monitor.oncall.intake import noticed, told
 from monitor.production.items import EPOCH, date_of
 from monitor.result import plain_json
 from monitor.settings import Settings
 
 BLIND_DAYS = 2
-NEWEST = "SELECT type, MAX(time_us) FROM event GROUP BY type ORDER BY type"
+NEWEST = "SELECT type, MAX(time_us) FROM event WHERE source NOT LIKE :ours GROUP BY type ORDER BY type"
 
 
 def status_of(store: EventStore, settings: Settings, now: dt.datetime) -> dict[str, Any]:
@@ -30,7 +32,11 @@ def status_of(store: EventStore, settings: Settings, now: dt.datetime) -> dict[s
     decided = date_of(memory.closed - 1) if memory and memory.closed else None
     counts, incidents = store.counts(), store.incidents()
     with store.engine.connect() as connection:
-        newest = {row[0]: EPOCH + dt.timedelta(microseconds=row[1]) for row in connection.execute(text(NEWEST))}
+        newest = {
+            row[0]: EPOCH + dt.timedelta(microseconds=row[1])
+            for row in connection.execute(text(NEWEST), {"ours": f"{CANARIES}%"})
+        }
+        stages = read_stages(connection, settings, now)
     late = decided is None or (now.date() - decided).days > BLIND_DAYS
     silent = now - max(newest.values(), default=EPOCH) > dt.timedelta(days=BLIND_DAYS)
     state_now: dict[str, Any] = plain_json(
@@ -59,6 +65,16 @@ def status_of(store: EventStore, settings: Settings, now: dt.datetime) -> dict[s
                 name: {"newest": moment, "age_days": round((now - moment) / dt.timedelta(days=1), 2)}
                 for name, moment in newest.items()
             },
+            "stages": [
+                {
+                    "stage": one.name,
+                    "newest": one.newest,
+                    "age_days": None if one.age is None else round(one.age / dt.timedelta(days=1), 2),
+                    "limit_days": one.limit / dt.timedelta(days=1),
+                    "stale": one.is_stale,
+                }
+                for one in stages
+            ],
             "events": counts.by_type,
             "feedback": counts.purposes,
             "rejected": counts.rejected_by_reason,
@@ -88,6 +104,9 @@ def status_text(state: dict[str, Any]) -> str:
     lines += [f"  the data have a gap: {incident['message']}" for incident in state["incidents"]]
     for name, fresh in state["freshness"].items():
         lines.append(f"  {name:<32} {state['events'][name]:>10,}  newest {fresh['newest']} ({fresh['age_days']} d ago)")
+    for stage in state["stages"]:
+        if stage["stale"]:
+            lines.append(f"  TOO OLD: {stage['stage']} ({stage['age_days']} d, at most {stage['limit_days']:g} d)")
     lines.append("  feedback: " + (", ".join(f"{n:,} {p}" for p, n in state["feedback"].items()) or "none"))
     lines.append("  rejected: " + (", ".join(f"{n:,} {r}" for r, n in state["rejected"].items()) or "none"))
     return "\n".join(lines)
