@@ -24,11 +24,11 @@ def weeks(
 def test_a_wrong_answer_ever_stays_at_alpha_over_all_weeks() -> None:
     rng = np.random.default_rng(0)
     answers = []
-    for _ in range(150):  # one of three cohorts at the margin: neither answer is right
+    for _ in range(100):  # one of three cohorts at the margin: neither answer is right
         slices = {str(harm): carried(weeks(harm, 8, rng), MARGIN, 4) for harm in (MARGIN, -0.1, -0.09)}
         answers.append(carried_decision(slices, ALPHA)[0])
-    assert answers.count("GO") / 150 <= ALPHA + 2 * 0.018  # Monte Carlo error .018
-    assert answers.count("NO-GO") / 150 <= ALPHA + 2 * 0.018
+    assert answers.count("GO") / 100 <= ALPHA + 2 * 0.022  # Monte Carlo error .022
+    assert answers.count("NO-GO") / 100 <= ALPHA + 2 * 0.022
 
 
 def test_looks_at_all_labels_so_far_stay_at_alpha_over_all_weeks() -> None:

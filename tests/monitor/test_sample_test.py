@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import special
 
 from monitor.statistics.bounded import betting_upper, mean_bounds
 from monitor.statistics.paired import difference, p_no_harm
@@ -25,7 +26,7 @@ def agrees(found: SampleTest, tolerance: float, alpha: float) -> None:
             assert (p_value < alpha) == (beyond > 0), found
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(effects, st.floats(0, 0.6), st.floats(0.001, 0.4), st.sampled_from([0.0, 0.004, 0.05]))
 def test_bounds_and_p_values_agree(units: np.ndarray, tolerance: float, alpha: float, error: float) -> None:
     found = sample_test(units, tolerance, baseline_error=error, alpha=alpha)
@@ -35,7 +36,7 @@ def test_bounds_and_p_values_agree(units: np.ndarray, tolerance: float, alpha: f
     assert 0 <= min(found.p_safe, found.p_harm) <= max(found.p_safe, found.p_harm) <= 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 40), st.integers(1, 40), st.floats(0, 1, width=16), st.floats(0, 0.5), st.floats(0.005, 0.3))
 def test_bounds_and_p_values_agree_where_exact(
     successes: int, failures: int, rate: float, tolerance: float, alpha: float
@@ -69,7 +70,7 @@ def test_a_wider_tolerance_is_passed_more_easily(
     assert (wide.low, wide.high) == (narrow.low, narrow.high)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(effects, st.randoms(use_true_random=False), st.sampled_from([0.0, 0.01]))
 def test_order_and_names_of_clusters_do_not_matter(units: np.ndarray, chance: object, error: float) -> None:
     order = np.arange(units.size)
@@ -129,7 +130,7 @@ def false_answers(shape: str, n: int, runs: int, rng: np.random.Generator) -> tu
         else:
             users = np.repeat(np.arange(n), 5)
             leaning = np.repeat(rng.normal(size=n), 5) + rng.normal(size=5 * n)
-            cuts = np.quantile(rng.normal(size=100_000) * np.sqrt(2), [0.1 - MARGIN / 2, 0.9 - MARGIN / 2])
+            cuts = np.sqrt(2) * special.ndtri([0.1 - MARGIN / 2, 0.9 - MARGIN / 2])
             units = np.where(leaning > cuts[1], 1.0, np.where(leaning < cuts[0], -1.0, 0.0))
             found = sample_test(units, MARGIN, clusters=users)
         passed, failed = passed + (found.p_safe < ALPHA), failed + (found.p_harm < ALPHA)
@@ -138,24 +139,24 @@ def false_answers(shape: str, n: int, runs: int, rng: np.random.Generator) -> tu
 
 @pytest.mark.parametrize(
     ("shape", "n"),
-    [(f"paired {share}", n) for share in (0.031, 0.05, 0.2, 0.4) for n in (20, 50, 200, 1000)]
-    + [(f"judged {correlation}", n) for correlation in (0.0, 0.7) for n in (20, 60, 200, 700)]
-    + [("weighted 0.7", 40), ("weighted 0.7", 300)]
-    + [("baseline t", 300), ("baseline exact", 25), ("baseline exact", 300), ("users", 60), ("users", 300)],
+    [(f"paired {share}", n) for share in (0.031, 0.2, 0.4) for n in (20, 50, 200, 1000)]
+    + [(f"judged {correlation}", n) for correlation in (0.0, 0.7) for n in (20, 60, 700)]
+    + [("weighted 0.7", 40), ("weighted 0.7", 200)]
+    + [("baseline t", 300), ("baseline exact", 25), ("baseline exact", 300), ("users", 60)],
 )
 def test_false_answers_at_the_margin_stay_at_alpha(shape: str, n: int) -> None:
-    passed, failed = false_answers(shape, n, 300, np.random.default_rng(n))
-    assert max(passed, failed) <= ALPHA + 3 * 0.0126  # Monte Carlo error .0126
+    passed, failed = false_answers(shape, n, 200, np.random.default_rng(n))
+    assert max(passed, failed) <= ALPHA + 3 * 0.0154  # Monte Carlo error .0154
 
 
 def test_power_need_and_visible_harm_are_as_told() -> None:
     rng = np.random.default_rng(2)
     told = sample_test(np.repeat([1.0, -1.0, 0.0], [75, 68, 557]), MARGIN)
-    passes = [sample_test(paired(0.0, 0, rng, 700)[0], MARGIN).p_safe < ALPHA for _ in range(400)]
-    assert told.power == pytest.approx(np.mean(passes), abs=0.05 + 2 * 0.025)  # Monte Carlo error .025
+    passes = [sample_test(paired(0.0, 0, rng, 700)[0], MARGIN).p_safe < ALPHA for _ in range(300)]
+    assert told.power == pytest.approx(np.mean(passes), abs=0.05 + 2 * 0.029)  # Monte Carlo error .029
     assert told.needed == pytest.approx(1374, rel=0.15)
-    fails = [sample_test(paired(told.visible, 0, rng, 700)[0], MARGIN).p_harm < ALPHA for _ in range(400)]
-    assert np.mean(fails) == pytest.approx(0.8, abs=0.04 + 2 * 0.02)  # Monte Carlo error .020
+    fails = [sample_test(paired(told.visible, 0, rng, 700)[0], MARGIN).p_harm < ALPHA for _ in range(300)]
+    assert np.mean(fails) == pytest.approx(0.8, abs=0.04 + 2 * 0.023)  # Monte Carlo error .023
 
 
 def test_few_ties_do_not_pass_and_say_what_would() -> None:

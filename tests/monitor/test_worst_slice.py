@@ -24,32 +24,32 @@ def test_no_slice_is_shown_more_often_than_alpha_where_all_are_at_the_margin(
 ) -> None:
     rng = np.random.default_rng(n)
     shown = 0
-    for _ in range(200):
+    for _ in range(120):
         codes = rng.integers(0, values, (n, keys))
         shown += bool(worst_slice(effects_of(np.full(n, MARGIN), discordance, rng), codes, MARGIN).shown)
-    assert shown / 200 <= ALPHA + 2 * 0.0154  # Monte Carlo error .0154
+    assert shown / 120 <= ALPHA + 2 * 0.02  # Monte Carlo error .020
 
 
 def test_rare_successes_do_not_make_a_slice_harmed() -> None:
     rng = np.random.default_rng(0)
     shown = 0
-    for _ in range(200):  # a baseline of .1, successes in .07: a slice that drew none looks 10 points worse
+    for _ in range(100):  # a baseline of .1, successes in .07: a slice that drew none looks 10 points worse
         effects = 0.1 - (rng.random(6000) < 0.07)
         shown += bool(worst_slice(effects, rng.integers(0, 40, (6000, 1)), MARGIN).shown)
-    assert shown / 200 <= ALPHA + 2 * 0.0154  # Monte Carlo error .0154
+    assert shown / 100 <= ALPHA + 2 * 0.022  # Monte Carlo error .022
 
 
 def test_a_harmed_pair_is_found_and_named() -> None:
     rng = np.random.default_rng(1)
     named = 0
-    for _ in range(40):
+    for _ in range(20):
         codes = rng.integers(0, 4, (4000, 4))
         harm = np.where((codes[:, 1] == 2) & (codes[:, 3] == 0), 0.3, 0.0)
         found = worst_slice(effects_of(harm, 0.35, rng), codes, MARGIN)
         named += (
             bool(found.shown) and found.worst is not None and (found.worst.keys, found.worst.codes) == ((1, 3), (2, 0))
         )
-    assert named >= 30
+    assert named >= 15
 
 
 @settings(deadline=None, max_examples=40)
