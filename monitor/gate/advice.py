@@ -1,48 +1,109 @@
 """What must a reader know of how it was decided, and what would settle what is open?"""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 
 from monitor.check import Verdict
+from monitor.gate.causes import OF_OUTCOMES, by_cause
+from monitor.gate.inference import NO_ROOM
 from monitor.gate.result import Decision, GateFinding
 from monitor.gate.trial import Trial
+from monitor.result import Example
+from monitor.snapshot import slice_name
 
 MOST_STEPS = 6
 DO = {
-    Decision.GO: "Promote {candidate}, and keep {reference} servable",
-    Decision.NO_GO: "Do not promote {candidate}; keep {reference}",
-    Decision.INCONCLUSIVE: "Do not promote {candidate} yet; keep {reference}",
+    Decision.GO: "Promote {candidate}; keep {reference} ready to serve, so that you can go back",
+    Decision.NO_GO: "Keep {reference}; do not promote {candidate}",
+    Decision.INCONCLUSIVE: "Keep {reference} for now; do not promote {candidate} yet",
 }
+AGAIN = {
+    Decision.NO_GO: "Gate the next candidate: `reward-drift gate --candidate NEXT --reference {reference}`",
+    Decision.INCONCLUSIVE: "Run the gate again: `reward-drift gate --candidate {candidate} --reference {reference}`",
+}
+WAY_OUT = (
+    "If a limit is wrong for you, or that is more than you can get: change the limit (`checks`) or what is required"
+    " (`gate.required`, `gate.protected`) in the settings before the next run, and not for this one"
+)
 
 
-def next_steps(decision: Decision, findings: Sequence[GateFinding], candidate: str, reference: str) -> list[str]:
-    """What to do: the decision's own step, then one for each finding that blocks, harm before what is open.
+def next_steps(
+    decision: Decision,
+    findings: Sequence[GateFinding],
+    blocking: Sequence[str],
+    candidate: str,
+    reference: str,
+    examples: Sequence[Example] = (),
+) -> list[str]:
+    """What to do: the decision's own step, one for each cause that blocks, the next gate, and a way out.
 
-    Each begins with a capital letter and ends without a full stop.
+    blocking: names of findings, worst first. examples: answers to read first. Each step begins with a capital letter
+    and ends without a full stop.
     """
-    steps = [DO[decision].format(candidate=candidate, reference=reference)]
-    blocking = sorted((one for one in findings if one.blocks), key=lambda one: one.verdict is not Verdict.FAIL)
-    return list(dict.fromkeys([*steps, *map(_step, blocking[:MOST_STEPS])]))
+    names = {"candidate": candidate, "reference": reference}
+    first = DO[decision].format(**names)
+    if decision is Decision.GO:
+        return [first]
+    worst = {name: rank for rank, name in enumerate(blocking)}
+    there = sorted((one for one in findings if one.name in worst), key=lambda one: worst[one.name])
+    steps = [step for group in by_cause(there) for step in _steps(group[0], candidate, reference, examples)]
+    again = AGAIN[decision].format(**{key: shlex.quote(name) for key, name in names.items()})
+    return [first, *list(dict.fromkeys(steps))[:MOST_STEPS], again, WAY_OUT]
 
 
-def _step(one: GateFinding) -> str:
+def _steps(one: GateFinding, candidate: str, reference: str, examples: Sequence[Example]) -> Iterator[str]:
     if one.verdict is Verdict.ERROR:
-        return f"Mend the check {one.name}, see the log, then ask again"
-    if one.verdict is Verdict.FAIL:
-        return _mend(one)
-    if one.needs:
-        return f"Settle {one.name}: {one.needs}"
-    if one.n_needed and one.n_needed > one.n:
-        more = one.n_needed - one.n
-        return f"Settle {one.name}: {more:,} more items with an outcome ({one.n:,} now, {one.n_needed:,} needed)"
-    return f"Settle {one.name}: more than {one.n:,} items; what they showed so far is neither safe nor harmful"
+        yield f"Mend the check {one.name} (the log says where it broke)"
+    elif one.verdict is Verdict.FAIL:
+        yield _mend(one, candidate, examples)
+    elif one.needs:
+        yield from _bring(one, candidate, reference)
+    elif one.n_needed and one.n_needed > one.n:
+        yield _collect(one, candidate, reference)
+    else:
+        yield f"Collect more than the {one.n:,} results of {one.name}: they show neither harm nor its absence"
 
 
-def _mend(one: GateFinding) -> str:
+def _mend(one: GateFinding, candidate: str, examples: Sequence[Example]) -> str:
     if one.needs:
-        return f"Settle {one.name}: {one.needs}"
+        return f"Clear {one.name}: {one.needs}"
     if one.method == "census":
-        return f"Mend what {one.name} names, then ask again"
-    return f"Read the candidate's failed answers in {one.name} before it is tuned again"
+        return f"Mend what {one.name} names"
+    if one.check in OF_OUTCOMES and examples:
+        ids = ", ".join(example.response_id for example in examples)
+        return f"Read answers of {candidate} where it is worst off, before it is tuned again; their response_id: {ids}"
+    return f"Read the failed answers of {candidate} in {one.name} before it is tuned again"
+
+
+def _bring(one: GateFinding, candidate: str, reference: str) -> Iterator[str]:
+    """What a finding needs, of which pairs are told with their number."""
+    pairs = NO_ROOM["two samples"]
+    if pairs in one.needs:
+        yield _pair(one, candidate, reference)
+    others = one.needs.replace(pairs, "").strip("; ")
+    if others:
+        yield f"Bring what {one.name} needs: {others}"
+
+
+def _pair(one: GateFinding, candidate: str, reference: str) -> str:
+    """There is no end to waiting for more answers of the candidate alone."""
+    many = f", about {one.pairs_needed:,} of them" if one.pairs_needed else ""
+    return (
+        f"Run {reference} and {candidate} on the same prompts{_where(one)}{many}, and record what came of each; more"
+        f" {candidate} answers alone cannot settle this: there are too few {reference} results to compare with"
+    )
+
+
+def _collect(one: GateFinding, candidate: str, reference: str) -> str:
+    needed, more = one.n_needed or 0, (one.n_needed or 0) - one.n
+    size = f"{one.n:,} now, about {needed:,} in all if {candidate} is as good as {reference}"
+    if one.method.startswith("paired"):
+        return f"Run both on {more:,} more prompts{_where(one)}, and record what came of each ({size})"
+    return f"Collect {more:,} more outcomes of {candidate}{_where(one)} ({size})"
+
+
+def _where(one: GateFinding) -> str:
+    return f" with {slice_name(one.slice)}" if one.slice else ""
 
 
 def notes_of(trial: Trial, required: Sequence[str], findings: Sequence[GateFinding]) -> list[str]:

@@ -34,7 +34,7 @@ def decoupling(
     tests = [tested(CHECK, part, one, alpha, oldest) for one in there]
     found, outcome = worst_of(tests), turned(tests[0].finding.effect)
     if len(tests) < 2 or not isinstance(gain, Sampled) or not gain.effects.size:
-        unknown = replace(found.finding, needs=REWARDS, n_needed=None, outcome_change=outcome)
+        unknown = replace(found.finding, needs=REWARDS, n_needed=None, pairs_needed=None, outcome_change=outcome)
         return replace(found, finding=unknown, p_safe=1.0)
     test = sample(gain, alpha)
     reward = Interval(test.value, test.low, test.high)

@@ -16,6 +16,7 @@ from monitor.gate.samples import OpenCensus
 from monitor.gate.trial_part import Sampled
 from monitor.production.items import date_of
 from monitor.snapshot import slice_name
+from monitor.statistics.non_inferiority import labels_needed
 from monitor.statistics.sample_test import SampleTest, open_test, sample_test
 
 TO_AN_END = 1.959964  # standard errors to either end of the 95% interval of a fixed sample
@@ -29,8 +30,8 @@ OF_METHOD = {
 }
 
 NO_ROOM = {
-    "two samples": "more outcomes of the reference, or answers of both to the same prompts: however many answers the"
-    " candidate has, the reference's own error leaves no room",
+    "two samples": "answers of both to the same prompts: however many answers the candidate has, there are too few"
+    " results of the reference to compare with",
     "paired": "a wider tolerance, or a result for each item that lacks one: no number of such items would do",
 }
 
@@ -76,12 +77,33 @@ def tested(name: str, part: Slice, one: Measurement, alpha: float, oldest: int) 
     stale = f"stale: the newest is of {date_of(int(one.days.max()))}" if one.days.max() < oldest else ""
     least, most = getattr(one, "least", None), getattr(one, "most", None)
     if least is not None and most is not None:
-        return _hollow(_of_open(name, part, one, least, most, alpha, stale), one.baseline_level)
+        return _beside(_of_open(name, part, one, least, most, alpha, stale), one, alpha)
     if isinstance(one, Sampled):
         found, undecided = sample(one, alpha), stale or one.undecided
     else:
         found, undecided = _against_baseline(one, alpha), stale
-    return _hollow(told(name, part, one.tolerance, found, alpha, undecided, pairing(one), one.note), one.baseline_level)
+    return _beside(told(name, part, one.tolerance, found, alpha, undecided, pairing(one), one.note), one, alpha)
+
+
+def _beside(found: Tested, one: Measurement, alpha: float) -> Tested:
+    """The finding with where the reference stands, and how many pairs would do where no number of answers would."""
+    pairs = None
+    if found.finding.needs == NO_ROOM["two samples"]:
+        pairs = _pairs_needed(one, alpha)
+    finding = replace(found.finding, baseline=one.baseline_level, pairs_needed=pairs)
+    return _hollow(replace(found, finding=finding), one.baseline_level)
+
+
+def _pairs_needed(one: Measurement, alpha: float) -> int | None:
+    """Prompts answered by both that would pass, at most: as if the two answers to a prompt had nothing in common.
+
+    An outcome in 0..1 of mean m varies by m (1 - m) at most.
+    """
+    level = one.baseline_level
+    if level is None or not 0 <= level <= 1 or not one.tolerance or one.effects.size < 2:
+        return None
+    deviation = float(np.sqrt(one.effects.var(ddof=1) + level * (1 - level)))
+    return labels_needed(one.tolerance, deviation, alpha=alpha)
 
 
 def _against_baseline(one: Measurement, alpha: float) -> SampleTest:
@@ -96,7 +118,8 @@ def _hollow(found: Tested, level: float | None) -> Tested:
     stands = f"the outcome stands at {100 * level:.2g} points in the reference"
     needs = f"a tolerance below that: {stands}, so that it cannot fall by {100 * finding.tolerance:g}"
     verdict = Verdict.INCONCLUSIVE if finding.verdict is Verdict.PASS else finding.verdict
-    return replace(found, finding=replace(finding, verdict=verdict, needs=needs, n_needed=None), p_safe=1.0)
+    hollow = replace(finding, verdict=verdict, needs=needs, n_needed=None, pairs_needed=None)
+    return replace(found, finding=hollow, p_safe=1.0)
 
 
 def nothing(name: str, part: Slice, tolerance: float, needs: str) -> Tested:
@@ -236,11 +259,13 @@ def worst_of(tests: Sequence[Tested]) -> Tested:
     needs = list(dict.fromkeys(one.needs for one in findings if one.needs))
     unsaid = [one for one in needs if one != shown.finding.needs]
     numbers = [one.n_needed for one in findings if one.n_needed is not None]
+    pairs = [one.pairs_needed for one in findings if one.pairs_needed is not None]
     told = replace(
         shown.finding,
         message="; ".join([shown.finding.message, *unsaid]),
         n_needed=max(numbers) if len(numbers) == len(findings) else None,
         needs="; ".join(needs),
+        pairs_needed=max(pairs, default=None),
     )
     return replace(
         shown,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from monitor.check import Interval, Verdict
+from monitor.result import Example
 from monitor.snapshot import slice_name
 
 NOTHING = Interval()
@@ -34,7 +35,9 @@ class GateFinding:
     None: no number would do). visible: the smallest harm that would have been called FAIL with probability .8; None
     where nothing was measured. required: without a PASS there is no GO. blocks: this keeps the decision from GO.
     reward_change, outcome_change: new minus reference, plus is better. leading: what it looks like (attribution), ""
-    where nothing is to be named. method: how it was inferred, for the reader. needs: what would settle it.
+    where nothing is to be named. method: how it was inferred, for the reader. needs: what would settle it. baseline:
+    the reference's mean outcome (or score) there, 0 to 1. pairs_needed: where n_needed is None, prompts answered by
+    both that would do, at most; None where unknown.
     """
 
     check: str
@@ -53,6 +56,8 @@ class GateFinding:
     leading: str = ""
     method: str = ""
     needs: str = ""
+    baseline: float | None = None
+    pairs_needed: int | None = None
 
     @property
     def name(self) -> str:
@@ -66,7 +71,9 @@ class GateReport:
 
     blocking: names of what keeps the decision from GO, worst first. missing: required checks that yielded nothing.
     notes: what a reader must know of how it was decided (assumptions, defaults taken). bound: what the decision binds:
-    names of inputs -> digests. record: number of the stored record; None when nothing is stored.
+    names of inputs -> digests. record: number of the stored record; None when nothing is stored. outcome, reward: how
+    the settings call them; higher_is_better: of that outcome as it is recorded, since inside plus always is better.
+    examples: answers of the candidate to read first, of the slice that is worst off; their words are never recorded.
     """
 
     decision: Decision
@@ -82,6 +89,10 @@ class GateReport:
     next_steps: Sequence[str] = ()
     bound: Mapping[str, str] = field(default_factory=dict)
     record: int | None = None
+    outcome: str = ""
+    reward: str = ""
+    higher_is_better: bool = True
+    examples: Sequence[Example] = ()
 
     def recorded(self, number: int) -> "GateReport":
         """The same, as it stands in a store."""
@@ -103,6 +114,10 @@ class GateReport:
             "next_steps": list(self.next_steps),
             "bound": dict(self.bound),
             "record": self.record,
+            "outcome": self.outcome,
+            "reward": self.reward,
+            "higher_is_better": self.higher_is_better,
+            "examples": [_wordless(one) for one in self.examples],
         }
 
 
@@ -124,6 +139,18 @@ def _plain(one: GateFinding) -> dict[str, Any]:
         "leading": one.leading,
         "method": one.method,
         "needs": one.needs,
+        "baseline": one.baseline,
+        "pairs_needed": one.pairs_needed,
+    }
+
+
+def _wordless(one: Example) -> dict[str, str | float | None]:
+    return {
+        "response_id": one.response_id,
+        "checkpoint": one.checkpoint,
+        "why": one.why,
+        "reward": one.reward,
+        "outcome": one.outcome,
     }
 
 

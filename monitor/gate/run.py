@@ -26,6 +26,7 @@ from monitor.gate.decide import decide, judged_together
 from monitor.gate.decoupling import ANCHORED, anchored, decoupling
 from monitor.gate.decoupling import CHECK as DECOUPLING
 from monitor.gate.inference import Group, Tested, by_finding, tested, worst_of
+from monitor.gate.read_first import read_first
 from monitor.gate.result import Decision, GateFinding, GateReport
 from monitor.gate.search import Searched, searched
 from monitor.gate.sides import prepare_trial
@@ -69,6 +70,7 @@ def run_gate(
     decision, findings, blocking = decide_trial(trial, load_checks().values(), required_checks(trial))
     if frozen:
         decision, findings, blocking = _stopped(frozen, findings, blocking)
+    examples = read_first(trial, findings, blocking)
     return GateReport(
         decision=decision,
         candidate=candidate,
@@ -80,8 +82,12 @@ def run_gate(
         findings=findings,
         blocking=blocking,
         notes=notes_of(trial, required_checks(trial), findings),
-        next_steps=next_steps(decision, findings, candidate, reference),
+        next_steps=next_steps(decision, findings, blocking, candidate, reference, examples),
         bound=bound(trial) if bound else {},
+        outcome=settings.outcome.metric,
+        reward=settings.reward.label,
+        higher_is_better=settings.outcome.higher_is_better,
+        examples=examples,
     )
 
 

@@ -75,7 +75,7 @@ def _told(name: str, one: Searched, worst: SearchedSlice, slices: int, shown: bo
         tolerance=one.tolerance,
         n=worst.n,
         n_needed=None,
-        message=f"{in_points(worst.value)} points, plus is worse, {among}; adjusted p {worst.adjusted:.2g}",
+        message=f"{in_points(-worst.value)} points, {among}; adjusted p {worst.adjusted:.2g}",
         method="search over cohorts, Holm",
     )
     return Tested(finding, worst.adjusted, 1.0)
