@@ -15,7 +15,8 @@ HOLD = dt.timedelta(minutes=10)  # a reader that restarts is no alert
 DAY = dt.timedelta(days=1)
 BLINDING = ("event", "outcome", "evaluation")  # without these nobody would see harm: a warning, else a ticket
 FIRST_EVENT = "SELECT time_us FROM response WHERE environment = 'production' ORDER BY time_us LIMIT 1"
-# Responses have an index by time; of other kinds the rows that came last are enough.
+# Responses have an index by time, and one of evaluation answers, which SQLite takes only where no time is compared; of
+# other kinds the rows that came last are enough.
 NEWEST = {
     "event": """
         SELECT time_us FROM response WHERE environment = 'production' AND time_us <= :now
@@ -34,7 +35,7 @@ NEWEST = {
         AS last WHERE time_us <= :now
     """,
     "anchors": """
-        SELECT MAX(time_us) FROM response WHERE environment = 'evaluation' AND time_us <= :now
+        SELECT MAX(CASE WHEN time_us <= :now THEN time_us END) FROM response WHERE environment = 'evaluation'
     """,
     "judgments": """
         SELECT MAX(time_us) FROM (SELECT time_us FROM preference ORDER BY seq DESC LIMIT 10000) AS last

@@ -5,17 +5,22 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import text
 
+from consumers.database import writing
 from consumers.incidents import EXPIRED, Found
 from consumers.intake import Intake
 from consumers.store import EventStore
+from monitor.check import Finding, Interval, Verdict
 from monitor.oncall.acks import AckRefused
 from monitor.oncall.alerts import Reason
+from monitor.oncall.episodes import plain_text
+from monitor.oncall.freshness import read_stages
 from monitor.oncall.hold import Life as Held
 from monitor.oncall.hold import Reading, follow
 from monitor.oncall.silences import SilenceRefused, parse_matcher
 from tests.monitor.alert_life import DAY, HOUR, MINUTE, Life
-from tests.monitor.events import START, in_memory, settings
+from tests.monitor.events import START, in_memory, outcome, put, response, score, settings
 from tests.monitor.live import query
 
 
@@ -411,3 +416,54 @@ def test_the_last_message_of_a_key_names_all_that_is_open_under_it(life: Life) -
     named = [[alert["slice"]["tier"] for alert in body["members"]] for body in last.values()]
     assert [sorted(tiers) for tiers in named] == [["a", "b"], []], "and of an incident of its own, only itself"
     assert [body["kind"] for body in bodies] == ["fired", "raised", "fired", "reminder"]
+
+
+def test_every_stage_that_the_loop_needs_or_once_had_is_watched(life: Life) -> None:
+    """A loop with a scorer needs scores and no thumbs; held-out answers count once there was one."""
+    chosen = settings(reward={"scorer": "rm"}, judges={"watched": ["j"]}, freshness={"score": "1d", "anchors": "2d"})
+    put(life.store, [response("a", START), response("h", START, environment="evaluation"), score("a", START, 0.5)])
+    put(life.store, [outcome(START + 365 * DAY, True, response_id="a")])
+    with life.store.engine.connect() as connection:
+        stages = {stage.name: stage for stage in read_stages(connection, chosen, START + 36 * HOUR)}
+    assert {*stages} == {"event", "score", "outcome", "anchors"}
+    assert {name for name, stage in stages.items() if stage.is_stale} == {"event", "score"}
+    assert stages["outcome"].newest is None, "an event of the future is no sign of life"
+
+
+@pytest.mark.parametrize(("rejected", "alerts"), [(19, 0), (200, 1)])
+def test_many_rejected_events_are_an_alert_and_a_few_are_none(life: Life, rejected: int, alerts: int) -> None:
+    life.later(HOUR)
+    put(life.store, [response(f"{place}", life.now) for place in range(300)])
+    with writing(life.store.engine) as connection:
+        row = {"at": int((life.now - HOUR / 2).timestamp() * 1e6)}
+        insert = text(
+            "INSERT INTO rejected (id, source, position, reason, detail, raw, raw_size, received_at_us, status)"
+            " VALUES (:id, 's', :id, 'r', 'd', '', 0, :at, 'open')"
+        )
+        connection.execute(insert, [{**row, "id": number} for number in range(1, rejected + 1)])
+    for _ in range(2):
+        life.keep()
+        life.later(20 * MINUTE)
+    counted = "SELECT COUNT(*) FROM alert_episode WHERE check_name = 'rejection_ratio' AND state = 'firing'"
+    assert query(life.store, counted) == [(alerts,)]
+
+
+def test_a_broken_check_is_an_alert_until_it_works_again(life: Life) -> None:
+    life.looked_at()
+
+    def look(verdict: Verdict) -> None:
+        found = [Finding("label_noise", {}, verdict, Interval(), 0.1, 0, "division by zero")]
+        with writing(life.store.engine) as connection:
+            connection.execute(text("UPDATE monitor_memory SET fixed = :fixed"), {"fixed": plain_text(found)})
+        life.later(HOUR)
+        life.arrive()
+        life.keep()
+
+    states = "SELECT state FROM alert_episode WHERE check_name = 'check_error'"
+    look(Verdict.ERROR)
+    assert query(life.store, states) == [("firing",)]
+    assert "division by zero" in life.stored(query(life.store, "SELECT MAX(id) FROM alert_episode")[0][0]).told
+    for _ in range(3):
+        assert query(life.store, states) == [("firing",)]
+        look(Verdict.INCONCLUSIVE)
+    assert query(life.store, states) == [("resolved",)]
