@@ -73,6 +73,15 @@ alerts: {{ticket: 30d, warning: 365d, page: 3650d}}
 # kinds: alertmanager, pagerduty, slack, webhook, apprise (e-mail and the long tail), stdout
 # fallback: gets what a receiver does not take. allow_private: addresses inside may be dialled. timeout_seconds: 10
 
+# What `reward-drift serve` does by itself, and when: a period, five fields of cron in alerts.timezone, or false.
+# serve:
+#   tick: 1h                        looks; alerts are kept and sent in between
+#   gate: "0 9 * * mon"             tries the newest candidate beside what serves
+#   canary: 1m                      an event of our own all the way; where none arrives, the dead-man's ping stops
+#   deadman: {{url: "https://watcher.example.com/ping"}}   or REWARD_DRIFT_DEADMAN_URL
+#   scoring: {{checkpoints: /srv/checkpoints, reward: /srv/reward-model, anchors: [/srv/anchors/faq]}}
+# more: score 1m, cards and retention daily, deliver 15s, lease 30s, patience 15m, reports: reports
+
 # What a fine-tune may not unlearn, asked by `reward-drift gate`; `reward-drift init --contract` writes the file.
 # gate.contract: capabilities.yaml
 """
