@@ -4,6 +4,7 @@ A mixture of fixed bets against the null: `bounded.betting_upper` turned round, 
 differently. What labels of unequal chance say is weighed by 1 / chance, scaled so that no bet can lose more than its
 stake; that keeps the mean of each factor at most 1 under the null.
 Assumption: units are independent; weights are known by design and at most 1.
+Guarantee: each bound is missed, and each p-value below alpha under its null, with chance at most alpha at any n.
 Source: Waudby-Smith and Ramdas 2024, arXiv:2010.09686 (capital process).
 """
 

@@ -1,7 +1,10 @@
 """Which bounds does a mean have at any level, and which p-values go with them?
 
 Each source turns one way of inference round, so that a p-value is below alpha exactly where the bound at alpha lies
-beyond the tolerance. `bets.Bets` is one more.
+beyond the tolerance. `bets.Bets` is one more. Levels outside (0, 1) and fewer than one degree of freedom are refused:
+each raises ValueError as `tail_reaches` and `exact_interval` do.
+Assumption: units are independent with one mean; a baseline's error is normal with a known deviation.
+Guarantee: each bound is missed with chance at most alpha for exact ones, about that for t.
 Sources: Johnson 1978, JASA 73 (modified t tests); Clopper and Pearson 1934, Biometrika 26.
 """
 
@@ -106,7 +109,16 @@ class Conceding:
 
 
 def conceding(source: Source, error: float) -> Source:
-    """The same source with room for a baseline's standard error: added to t's own, else by a share of alpha."""
+    """The same source with room for a baseline's standard error: added to t's own, else by a share of alpha.
+
+    error: at least 0; 0 leaves the source as it is.
+
+    >>> one = Studentised(Estimate(0.0, 0.0003, 0.0, 99, 100, 100.0, 9.0))
+    >>> [round(end, 4) for end in conceding(one, 0.01).ends(0.05)]
+    [-0.0331, 0.0331]
+    >>> round(conceding(Exact(0.9, 90, 100), 0.01).ends(0.05)[1], 4)
+    0.0915
+    """
     if not error:
         return source
     if not isinstance(source, Studentised):

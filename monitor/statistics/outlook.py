@@ -2,6 +2,8 @@
 
 By normal approximation where t decides; by the growth of the bets where they do, which is slower.
 Assumption: further units are like those seen, and a true effect of 0 leaves their spread as it is.
+Guarantee: none: these are plans, held against simulated samples by a test. Raises ValueError as `labels_needed` does.
+Sources: those of `non_inferiority`; Waudby-Smith and Ramdas 2024, arXiv:2010.09686 (growth of bets).
 """
 
 import bisect

@@ -7,7 +7,8 @@ Assumption: units are independent and drawn from the traffic without sight of th
 Guarantee: "safe" at a harm of the tolerance or more, and "harmful" at one of the tolerance or less, each with chance
 at most alpha for exact and betting at any n, about alpha for the others. Ties alone pass only by betting, which takes
 them for the luck of a sample: 190 of them at a tolerance of 3 points, never fewer.
-Sources: those of `one_sided`, `bets` and `prediction_powered`.
+Sources: Schuirmann 1987, Journal of Pharmacokinetics 15 (one-sided margins); those of `one_sided`, `bets` and
+`prediction_powered`.
 """
 
 from collections.abc import Hashable, Sequence
