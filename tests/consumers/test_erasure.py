@@ -96,7 +96,7 @@ def test_look_that_began_before_the_erasure_keeps_no_words(tmp_path: Path) -> No
         assert MARK.decode() in str(seen.memory and seen.memory.told)
         erase_user(store, SUBJECT, also=[drop_quotes])
         assert seen.memory is not None
-        state.save(CHOSEN.loop, seen.memory, seen.since, moment, ["pager"])
+        state.save(CHOSEN, seen.memory, seen.since, moment, ["pager"])
         assert query(store, "SELECT count(*) > 0 FROM outbox") == [(True,)]
         assert places_of(store, MARK) == set()
 
