@@ -13,6 +13,7 @@ from monitor.oncall.freshness_settings import FreshnessSettings, Hour, Zone
 from monitor.oncall.settings import ReceiverSettings, check_receivers
 from monitor.section import Duration, Moment, Name, Range, Section
 from monitor.serving.settings import ServeSettings
+from monitor.web.settings import WebSettings
 from monitor.yaml_section import load_section, parse_section
 
 
@@ -147,6 +148,7 @@ class Settings(Section):
     kafka: KafkaSettings | None = None
     retention: RetentionSettings = RetentionSettings()
     serve: ServeSettings = ServeSettings()
+    web: WebSettings = WebSettings()
     receivers: tuple[ReceiverSettings, ...] = ()
 
     @property

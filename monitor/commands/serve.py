@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from consumers.health import parse_address
+from consumers.store import utc_now
 from monitor.commands.common import (
     DEFAULT_SETTINGS,
     DEFAULT_STORE,
@@ -46,8 +47,8 @@ def serve(
         str,
         typer.Option(
             "--listen",
-            help="Where /metrics, /healthz and /readyz answer. There is no login: with 0.0.0.0:9465 every machine that"
-            " reaches this one can read them.",
+            help="Where the dashboard, /metrics, /healthz and /readyz answer. The last three have no login: with"
+            " 0.0.0.0:9465 every machine that reaches this one can read them; the dashboard then needs one.",
         ),
     ] = DEFAULT_LISTEN,
 ) -> None:
@@ -61,7 +62,9 @@ def serve(
         raise UsageFault(WEB_EXTRA)
     from monitor.serving.process import Serving
     from monitor.web.app import create_app
+    from monitor.web.security.bind import needs_login, refuse_open_bind
     from monitor.web.server import answering
+    from monitor.web.state import Dashboard
 
     chosen = settings_of(settings)
     try:
@@ -75,8 +78,10 @@ def serve(
     except StoreUnusable as fault:
         raise UsageFault(str(fault)) from None
     with opened:
+        refuse_open_bind(address, chosen.web, opened.engine, utc_now)
         serving = Serving(opened, chosen, settings)
-        app = create_app(serving, lambda: serving.pulses.beat("web"))
+        pages = Dashboard(opened.engine, chosen, needs_login(address, chosen.web))
+        app = create_app(serving, lambda: serving.pulses.beat("web"), pages if chosen.web.dashboard else None)
         try:
             server = answering(app, address)
             bound = server.__enter__()

@@ -1,6 +1,6 @@
 """What does a browser show? One self-contained page: no script, no request, every stranger's text inert."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -9,6 +9,7 @@ from markupsafe import Markup
 from monitor.check import Interval
 from monitor.report import bars, page, wording
 from monitor.report.evidence_chart import evidence_chart, peak
+from monitor.report.filters import FILTERS
 from monitor.report.quadrant_chart import quadrant_chart, quarter
 from monitor.report.story_chart import story_chart
 from monitor.result import EvidencePath, Report
@@ -54,32 +55,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(page=page, bars=bars, quarter=quarter, FOLD=FOLD, severities=wording.SEVERITIES)
-    environment.filters.update(
-        name=wording.name,
-        passage=wording.passage,
-        slice_name=wording.slice_name,
-        count=wording.count,
-        percent=wording.percent,
-        points=_typeset(wording.points),
-        preview=wording.preview,
-        score_name=wording.score_name,
-        points_range=_typeset(wording.points_range),
-        points_interval=_typeset(wording.points_interval),
-        percent_interval=_typeset(wording.percent_interval),
-        statistic=wording.statistic,
-        day=wording.day,
-        moment=wording.moment,
-        plural=wording.plural,
-        title_of=wording.title_of,
-        peak=peak,
-        ranked=_ranked,
-    )
+    environment.filters.update(FILTERS, peak=peak, ranked=_ranked)
     return environment
-
-
-def _typeset(write: Callable[[Any], str]) -> Callable[[Any], str]:
-    """The same words with a true minus sign and a spoken range."""
-    return lambda value: write(value).replace("-", "−").replace("..", " to ")
 
 
 def _ranked(counts: Mapping[str, float]) -> list[tuple[str, float]]:

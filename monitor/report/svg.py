@@ -35,7 +35,7 @@ def picture(id_: str, title: str, description: str, width: float, height: float,
         viewBox=f"0 0 {width:g} {height:g}",
         role="img",
         aria_labelledby=f"{id_}-title {id_}-desc",
-        style=f"max-width:{width:g}px",
+        width=width,
     )
 
 

@@ -1,24 +1,28 @@
-"""What is answered over HTTP? Metrics for Prometheus, health for supervisors.
+"""What is answered over HTTP? Metrics for Prometheus, health for supervisors, and pages for people.
 
-Whoever reaches the port can read these pages: there is no login. They hold names of checks and slices, counts and
-times, and no word of any event.
+Whoever reaches the port can read /metrics, /healthz and /readyz: there is no login. They hold names of checks and
+slices, counts and times, and no word of any event. Everything else stands behind monitor/web/security/guard.py.
 """
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from typing import Protocol
 
 from fastapi import FastAPI
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
+from monitor.web.dashboard import OPENAPI, add_dashboard
+from monitor.web.state import Dashboard
+
 BEAT_SECONDS = 0.25
 
 
 class State(Protocol):
-    """What pages are made of."""
+    """What pages for machines are made of."""
 
     def metrics(self) -> bytes:
         """For Prometheus."""
@@ -33,8 +37,9 @@ class State(Protocol):
         ...
 
 
-def create_app(state: State, beat: Callable[[], None]) -> FastAPI:
-    """The application. beat: called again and again, as long as requests would be answered."""
+def create_app(state: State, beat: Callable[[], None], dashboard: Dashboard | None = None) -> FastAPI:
+    """The application. beat: called again and again, as long as requests would be answered. dashboard: None: no pages
+    for people, and no API."""
 
     @asynccontextmanager
     async def beating(_app: FastAPI) -> AsyncIterator[None]:
@@ -42,23 +47,32 @@ def create_app(state: State, beat: Callable[[], None]) -> FastAPI:
         yield
         task.cancel()
 
-    app = FastAPI(title="reward-drift", lifespan=beating, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="reward-drift",
+        version=version("reward-drift-monitor"),
+        lifespan=beating,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=OPENAPI if dashboard else None,
+    )
 
-    @app.get("/metrics")
+    @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
         try:
             return Response(state.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8", headers=_FRESH)
         except SQLAlchemyError as fault:
             return _verdict([f"the database is away: {type(fault).__name__}"])
 
-    @app.get("/healthz")
+    @app.get("/healthz", include_in_schema=False)
     def healthz() -> Response:
         return _verdict(state.alive())
 
-    @app.get("/readyz")
+    @app.get("/readyz", include_in_schema=False)
     def readyz() -> Response:
         return _verdict(state.ready())
 
+    if dashboard:
+        add_dashboard(app, dashboard)
     return app
 
 

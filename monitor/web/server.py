@@ -16,7 +16,14 @@ def answering(app: FastAPI, address: Address) -> Iterator[Address]:
     """Serve while inside; gives the address with the port that was bound. Raises OSError if it cannot be had."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with socket.create_server(tuple(address), family=family) as listening:
-        config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=5)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=5,
+            proxy_headers=False,  # who asks is decided by monitor/web/security alone
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), name="web", daemon=True)
         thread.start()

@@ -1,0 +1,1 @@
+"""Where does each page live? One router a page."""

@@ -1,0 +1,62 @@
+"""How does data become a page? Templates that escape everything, with the words and drawings of the reports."""
+
+import datetime as dt
+import functools
+from importlib.metadata import version
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from monitor.oncall.words import ago
+from monitor.report import wording
+from monitor.report.filters import FILTERS
+from monitor.web.navigation import PAGES, is_here
+from monitor.web.security.forgery import FIELD, code_of
+from monitor.web.state import dashboard_of
+from monitor.web.static import static_url
+
+
+def render(request: Request, template: str, status: int = 200, **data: Any) -> HTMLResponse:
+    """A page. Beside `data` the template knows: loop_name, now, visitor, code (of its forms), pages, here, release."""
+    dashboard = dashboard_of(request)
+    frame = {
+        "loop_name": dashboard.settings.loop,
+        "now": dashboard.clock(),
+        "visitor": request.state.visitor,
+        "code": hidden_code(request),
+        "pages": [(page, is_here(page, request.url.path)) for page in PAGES],
+        "here": request.url.path,
+        "release": version("reward-drift-monitor"),
+    }
+    return HTMLResponse(environment().get_template(template).render({**frame, **data}), status)
+
+
+def hidden_code(request: Request) -> Markup:
+    """The field without which no form of ours is taken."""
+    return Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, code_of(request.state.cookie))
+
+
+def when(moment: dt.datetime | None, absent: str = "never") -> Markup | str:
+    """A moment in UTC; a pointer over it, or a tap, shows the visitor's own time."""
+    if moment is None:
+        return absent
+    utc = moment.astimezone(dt.UTC)
+    return Markup('<time datetime="{}">{}</time>').format(utc.isoformat(timespec="seconds"), wording.moment(utc))
+
+
+@functools.cache
+def environment() -> Environment:
+    """The templates of the dashboard, autoescaped, with the reports' filters and `when`, `ago`, `static`."""
+    made = Environment(
+        loader=PackageLoader("monitor.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(FILTERS, when=when, ago=ago)
+    made.globals.update(static=static_url, severities=wording.SEVERITIES)
+    return made

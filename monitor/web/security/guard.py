@@ -1,0 +1,186 @@
+"""What is looked at before any page is? Every request but those of machines takes these steps; one that fails, ends it.
+
+1 host     under which we are reached: a name that somebody made point at us is refused
+2 rate     of this visitor
+3 visitor  who asks; without one, to the login
+4 site     another site's page may link to us, and make nobody do anything
+5 body     bounded in size and time
+6 code     of a form
+"""
+
+import asyncio
+import ipaddress
+import math
+from dataclasses import dataclass
+from urllib.parse import parse_qs, quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from monitor.web.faults import problem
+from monitor.web.rendering import render
+from monitor.web.security.forgery import FIELD, is_cookie, is_foreign, is_meant, new_cookie
+from monitor.web.security.limits import RateLimit
+from monitor.web.security.visitors import COOKIE, Doorkeeper, NotLetIn, Visitor, is_trusted, key_of, peer_of
+from monitor.web.settings import WebSettings
+
+MACHINES = ("/metrics", "/healthz", "/readyz")
+OPEN_TO_ALL = ("/login", "/static/")
+API = "/api/"
+SAFE = ("GET", "HEAD", "OPTIONS")
+MOST_BYTES = 64 * 1024
+MOST_SECONDS = 10.0
+LOCAL_NAMES = ("localhost",)
+FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class Refused(Exception):  # noqa: N818 - a noun of the domain
+    """Why a request goes no further."""
+
+    status: int
+    message: str
+    wait: float = 0.0
+
+
+class Guard:
+    """Stands before every page."""
+
+    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper) -> None:
+        self._app, self._door, self._web = app, doorkeeper, doorkeeper.web
+        per_minute = self._web.requests_per_minute
+        self._rate = RateLimit(per_minute, burst=max(per_minute // 4, 10))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in MACHINES:
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        cookie, is_new = _cookie_of(request)
+        request.state.cookie, request.state.visitor = cookie, None
+        answer: ASGIApp
+        try:
+            receive, answer = await self._let_in(request)
+        except Refused as why:
+            headers = {"retry-after": str(math.ceil(why.wait))} if why.wait else {}
+            answer = problem(request, why.status, why.message, headers)
+        if is_new and not request.url.path.startswith((API, "/static/")):
+            send = _giving(send, cookie, is_https(request, self._web))
+        await answer(scope, receive, send)
+
+    async def _let_in(self, request: Request) -> tuple[Receive, ASGIApp]:
+        """Takes the steps; gives what to answer with. Raises Refused."""
+        self._check_host(request)
+        self._check_rate(request)
+        visitor = await self._visitor(request)
+        if visitor is None and not request.url.path.startswith(OPEN_TO_ALL):
+            return request.receive, _to_login(request)
+        request.state.visitor = visitor
+        if request.method in SAFE:
+            return request.receive, self._app
+        if is_foreign(request):
+            raise Refused(403, "another site's page sent this")
+        body = await _body(request)
+        _check_code(request, body)
+        return _again(body), self._app
+
+    def _check_host(self, request: Request) -> None:
+        host = request.url.hostname or ""
+        if host not in (*LOCAL_NAMES, *self._web.hosts) and not _is_address(host):
+            raise Refused(400, "this name is none of ours: add it to web.hosts in the settings")
+
+    def _check_rate(self, request: Request) -> None:
+        if wait := self._rate.wait(key_of(request, self._web.proxy)):
+            raise Refused(429, f"too many requests: try again in {math.ceil(wait)} s", wait)
+
+    async def _visitor(self, request: Request) -> Visitor | None:
+        try:
+            return await run_in_threadpool(self._door.visitor, request)
+        except NotLetIn as why:
+            raise Refused(401, str(why)) from None
+
+
+def is_https(request: Request, web: WebSettings) -> bool:
+    """Whether nobody between the visitor and us, or the trusted proxy, can read along."""
+    is_vouched = web.proxy is not None and is_trusted(peer_of(request), web.proxy)
+    return request.url.scheme == "https" or (is_vouched and request.headers.get("x-forwarded-proto") == "https")
+
+
+def _cookie_of(request: Request) -> tuple[str, bool]:
+    """The visitor's cookie, and whether it is new."""
+    known = request.cookies.get(COOKIE)
+    return (known, False) if known is not None and is_cookie(known) else (new_cookie(), True)
+
+
+def _to_login(request: Request) -> Response:
+    if request.url.path.startswith(API) or request.method not in SAFE:
+        return problem(request, 401, "log in first, or send a token: Authorization: Bearer rdm_...")
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        return render(request, "onward.html")  # a link from elsewhere brings no cookie; our own page's does
+    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/login?next={quote(asked, safe='')}", 303)
+
+
+async def _body(request: Request) -> bytes:
+    """The whole body. Raises Refused for too long a one, in bytes or in time."""
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(MOST_SECONDS):
+            async for part in request.stream():
+                size += len(part)
+                if size > MOST_BYTES:
+                    raise Refused(413, f"more than {MOST_BYTES // 1024} KiB")
+                parts.append(part)
+    except TimeoutError:
+        raise Refused(408, f"the request did not end within {MOST_SECONDS:.0f} s") from None
+    return b"".join(parts)
+
+
+def _check_code(request: Request, body: bytes) -> None:
+    """Of the API a token is asked instead, which no browser sends by itself."""
+    if request.url.path.startswith(API):
+        if request.state.visitor.by != "token":
+            raise Refused(401, "to change something over the API, send a token: Authorization: Bearer rdm_...")
+        return
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        raise Refused(415, "this page takes its own form alone")
+    given = parse_qs(body.decode("utf-8", "replace"), max_num_fields=50).get(FIELD, [""])
+    if not is_meant(request.state.cookie, given[0]):
+        raise Refused(403, "the form is too old or not ours: go back, reload the page and send it again")
+
+
+def _again(body: bytes) -> Receive:
+    """The body, to be read once more."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    return receive
+
+
+def _giving(send: Send, cookie: str, is_https: bool) -> Send:
+    async def with_cookie(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            if "set-cookie" not in headers:
+                headers.append("set-cookie", cookie_text(cookie, is_https))
+        await send(message)
+
+    return with_cookie
+
+
+def cookie_text(cookie: str, is_https: bool) -> str:
+    """The cookie as it is set: for this host alone, out of reach of scripts and of other sites' pages."""
+    return f"{COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if is_https else "")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True

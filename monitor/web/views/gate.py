@@ -1,0 +1,108 @@
+"""What did gates decide, and what does one decision stand on? Read from the records alone."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import Engine, text
+
+from consumers.database import reading
+from monitor.gate.records import GateRecord, UnknownRecord, read_record
+from monitor.gate.result import Decision, GateReport
+from monitor.production.items import EPOCH
+from monitor.settings import Settings
+
+PAGE = 50  # records on one page
+NEWEST = """
+    SELECT number, recorded_us, content FROM gate_record
+    WHERE loop = :loop AND number < :before ORDER BY number DESC LIMIT :limit
+"""
+BEYOND = 2**31 - 1  # more than any number of a record
+
+
+class _Told(msgspec.Struct):
+    """What a list needs of a record's content; the findings are not read."""
+
+    decision: Decision
+    candidate: str
+    reference: str
+    stage: str
+    as_of: dt.datetime
+    blocking: list[str]
+
+
+@dataclass(frozen=True)
+class Head:
+    """One record in a list. blocking: names of what kept it from GO, worst first."""
+
+    number: int
+    recorded_at: dt.datetime
+    decision: str
+    candidate: str
+    reference: str
+    stage: str
+    as_of: dt.datetime
+    blocking: Sequence[str]
+
+
+@dataclass(frozen=True)
+class GateList:
+    """The newest records below a number. older: where the next page begins; None on the last one."""
+
+    records: Sequence[Head]
+    older: int | None
+
+
+@dataclass(frozen=True)
+class GatePage:
+    """One record. earlier: other records of the same candidate, the newest first. verify: how to have it repeated."""
+
+    record: GateRecord
+    report: GateReport
+    earlier: Sequence[Head]
+    verify: str
+
+
+def gate_list(engine: Engine, settings: Settings, before: int = BEYOND) -> GateList:
+    """A page of a loop's records, the newest first."""
+    heads = _heads(engine, settings.loop, before, PAGE + 1)
+    return GateList(heads[:PAGE], heads[PAGE - 1].number if len(heads) > PAGE else None)
+
+
+def gate_page(engine: Engine, settings: Settings, number: int) -> GatePage:
+    """One record of a loop, as it was decided. Raises UnknownRecord."""
+    record = read_record(engine, number)
+    if record.loop != settings.loop:
+        raise UnknownRecord(f"gate record {number} is of another loop, {record.loop!r}, than {settings.loop!r}")
+    report = msgspec.convert(record.report, GateReport)
+    mine = [head for head in records_of(engine, settings.loop, report.candidate) if head.number != number]
+    return GatePage(record, report, mine, f"reward-drift gate verify {number}")
+
+
+def records_of(engine: Engine, loop: str, checkpoint: str | None = None) -> list[Head]:
+    """The newest records, of one checkpoint those that decided about it or compared with it, the newest first."""
+    heads = _heads(engine, loop, BEYOND, 4 * PAGE)
+    return [head for head in heads if checkpoint in (None, head.candidate, head.reference)]
+
+
+def _heads(engine: Engine, loop: str, before: int, limit: int) -> list[Head]:
+    with reading(engine) as connection:
+        if not engine.dialect.has_table(connection, "gate_record"):
+            return []
+        given = {"loop": loop, "before": min(before, BEYOND), "limit": limit}
+        rows = connection.execute(text(NEWEST), given).all()
+    return [_head(row.number, row.recorded_us, msgspec.json.decode(row.content, type=_Told)) for row in rows]
+
+
+def _head(number: int, recorded_us: int, told: _Told) -> Head:
+    return Head(
+        number=number,
+        recorded_at=EPOCH + dt.timedelta(microseconds=recorded_us),
+        decision=told.decision.value,
+        candidate=told.candidate,
+        reference=told.reference,
+        stage=told.stage,
+        as_of=told.as_of,
+        blocking=told.blocking,
+    )
