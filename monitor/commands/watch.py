@@ -39,6 +39,7 @@ from monitor.report.text import print_text, render_text
 from monitor.result import Report
 from monitor.service import tick_store
 from monitor.status import status_of, status_text
+from monitor.telling.purpose_days import keep_purpose_days
 
 WRITERS = {".html": render_html, ".json": render_json, ".txt": render_text}
 
@@ -105,6 +106,7 @@ def tick(
         MonitorState(opened.engine)
         keep_alerts(opened.engine, chosen, moment, now, names)  # first: bad data withhold what is built on them
         report = tick_store(opened, chosen, moment, now, names)
+        keep_purpose_days(opened.engine)
         report = replace(report, alerts=[*report.alerts, *machinery_alerts(opened.engine, chosen.loop)])
         _tell(report, Format.json if json_ else format_, output or [])
         done = deliver(opened.engine, receivers, now, say)

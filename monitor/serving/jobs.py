@@ -35,6 +35,8 @@ from monitor.serving.scoring import score_waiting
 from monitor.serving.slots import slots_of
 from monitor.serving.turns import Job, Work
 from monitor.settings import Settings
+from monitor.telling.kept_cards import save_cards
+from monitor.telling.purpose_days import keep_purpose_days
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ def _tick(settings: Settings, receivers: Sequence[str], work: Work) -> str:
     keep_alerts(work.store.engine, settings, work.now, work.now, receivers)  # bad data withhold what is built on them
     report = tick_store(work.store, settings, work.now, work.now, receivers)
     save_figures(work.store.engine, settings.loop, report, work.now)
+    keep_purpose_days(work.store.engine)
     return f"{len(report.alerts)} alerts"
 
 
@@ -126,6 +129,7 @@ def _cards(settings: Settings, work: Work) -> str:
         human=names.human,
     )
     work.going_on()
+    save_cards(work.store.engine, cards)
     write_file(settings.serve.reports / "judges.json", cards_json(cards))
     write_text(settings.serve.reports / "judges.html", judges_html(cards))
     return ""
