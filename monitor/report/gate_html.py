@@ -19,23 +19,28 @@ def gate_html(report: GateReport) -> str:
     It carries its style and drawing, runs no script and loads nothing; a policy in its head forbids both. Strangers'
     text appears only as escaped text, never in an attribute.
     """
+    return _environment().get_template("gate.html").render(_told(report))
+
+
+def gate_body(report: GateReport) -> Markup:
+    """What that document says, for a page that has a head, and the style in gate.css, already."""
+    return Markup(_environment().get_template("gate_body.html").render(_told(report)))  # noqa: S704 - escaped there
+
+
+def _told(report: GateReport) -> dict[str, object]:
     findings = gate_page.ranked(report)
     drawn = [finding for finding in findings if can_be_drawn(finding)]
-    return (
-        _environment()
-        .get_template("gate.html")
-        .render(
-            report=report,
-            look=LOOKS[report.decision],
-            blockers=gate_page.blockers(report),
-            findings=findings,
-            not_drawn=max(0, len(drawn) - MOST_DRAWN),
-            forest={
-                size: gate_forest(f"forest-{size}", drawn[:MOST_DRAWN], width)
-                for size, width in (("wide", WIDE), ("narrow", NARROW))
-            },
-        )
-    )
+    return {
+        "report": report,
+        "look": LOOKS[report.decision],
+        "blockers": gate_page.blockers(report),
+        "findings": findings,
+        "not_drawn": max(0, len(drawn) - MOST_DRAWN),
+        "forest": {
+            size: gate_forest(f"forest-{size}", drawn[:MOST_DRAWN], width)
+            for size, width in (("wide", WIDE), ("narrow", NARROW))
+        },
+    }
 
 
 def _environment() -> Environment:
