@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+import traceback
 from importlib.metadata import version
 from typing import Annotated, ClassVar, NoReturn
 
@@ -97,6 +98,9 @@ def main() -> NoReturn:
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:  # Python's own exit code would be 1, which says that what was looked for was found
+        traceback.print_exc()
+        sys.exit(4)
     sys.exit(0)
 
 

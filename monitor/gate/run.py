@@ -21,6 +21,7 @@ from monitor.anchored.anchored_pairs import PairedMeasurement
 from monitor.check import REGISTRY, Check, Finding, Interval, Measurement, Slice, Verdict, load_checks
 from monitor.detection.runner import broken, refuse_nonsense
 from monitor.gate.advice import next_steps, notes_of
+from monitor.gate.cohorts import with_cohorts
 from monitor.gate.contract import required_by
 from monitor.gate.decide import decide, judged_together
 from monitor.gate.decoupling import ANCHORED, anchored, decoupling
@@ -78,7 +79,7 @@ def run_gate(
         loop=settings.loop,
         as_of=as_of,
         stage=stage,
-        alpha=settings.gate.alpha,
+        alpha=trial.alpha,
         findings=findings,
         blocking=blocking,
         notes=notes_of(trial, required_checks(trial), findings),
@@ -95,9 +96,9 @@ def decide_trial(
     trial: Trial, checks: Iterable[Check], required: Sequence[str]
 ) -> tuple[Decision, list[GateFinding], list[str]]:
     """Measure, test and decide: the decision, every finding, and the names of what blocks."""
-    alpha = trial.settings.gate.alpha
     measured, errors = measure(trial, checks)
-    findings = judged_together([*test(trial, measured, alpha), *errors], alpha)
+    alpha = trial.alpha
+    findings = judged_together([*test(trial, with_cohorts(trial, measured), alpha), *errors], alpha)
     return decide(findings, required, lambda part: must_pass(trial, part))
 
 
@@ -149,7 +150,8 @@ def _tested(trial: Trial, group: Group, alpha: float, oldest: int) -> Iterator[T
     first = measured[0]
     if name == DECOUPLING:
         worth = float({**REGISTRY[name].defaults, **trial.settings.checks.get(name, {})}["worth"])
-        yield decoupling(part, {one.series: one for one in measured}, trial.baseline, worth, alpha, oldest)
+        scored = trial.settings.reward.scorer is not None
+        yield decoupling(part, {one.series: one for one in measured}, trial.baseline, worth, alpha, oldest, scored)
     elif isinstance(first, PairedMeasurement):
         yield anchored(part, first, alpha, oldest)
     elif isinstance(first, Searched):
