@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import Engine, bindparam, text
 
+from consumers.importers.trl_log import SUITE as TRAINING_CURVE
 from monitor.anchored.anchored_items import AnchorSet
 from monitor.gate.contract import Probe
 from monitor.production.items import DAY_US
@@ -88,8 +89,8 @@ class Suites:
         ]
 
     def all_benches(self, checkpoints: Sequence[str]) -> list[Bench]:
-        """Everything that any of the checkpoints reported or answered, by name."""
-        mine = self.told[self.told["checkpoint"].isin(checkpoints)]
+        """Everything that any of the checkpoints reported or answered, by name; what training logged is no test."""
+        mine = self.told[self.told["checkpoint"].isin(checkpoints) & (self.told["suite"] != TRAINING_CURVE)]
         of_suites = [Bench(*key) for key in sorted(set(mine[KEYS].itertuples(index=False, name=None)))]
         answered = [one.name for one in self.anchor_sets if set(one.checkpoints) & set(checkpoints)]
         return of_suites + [Bench(anchor_set=name) for name in answered]
@@ -129,7 +130,14 @@ def read_suites(
     with engine.connect() as connection:
         told = pd.read_sql_query(statement, connection, params={"until": until, "checkpoints": list(checkpoints)})
     order = ["time_us", "checkpoint", *KEYS, "value", "n", "stderr", "samples"]
-    return Suites(told.sort_values(order, ignore_index=True, kind="stable"), anchor_sets, until)
+    told = _with_items(told).sort_values(order, ignore_index=True, kind="stable")
+    return Suites(told, anchor_sets, until)
+
+
+def _with_items(told: pd.DataFrame) -> pd.DataFrame:
+    """Of results of one moment that a harness told both as a mean and item by item, only those by item."""
+    itemised = told.groupby(["time_us", "checkpoint", *KEYS], dropna=False)["samples"].transform("count")
+    return told[told["samples"].notna() | (itemised == 0)]
 
 
 def baseline_of(results: Sequence[Result], like: Result) -> tuple[Result, Result | None]:

@@ -448,3 +448,25 @@ def _measured(trial: Trial) -> list[Measurement]:
 
 def _categories() -> list[dict[str, object]]:
     return [one.model_dump() for one in KNOWLEDGE.categories]
+
+
+def test_what_training_logged_is_no_test_of_what_was_known() -> None:
+    """Unless a contract names it."""
+    logged = [evaluated(name, right(share), suite="trl") for name, share in ((REFERENCE, 0.9), (CANDIDATE, 0.1))]
+    assert [one.slice for one in gate_findings("capability_regression", trial_of(logged))] == [{}]
+    named = contract(category("curve", "knowledge", {"suite": "trl"}))
+    [found] = gate_findings("capability_regression", trial_of(logged, named))
+    assert found.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_of_results_of_one_moment_the_one_with_items_counts(swap: bool) -> None:
+    """A mean of the same moment says less; in either order of coming."""
+    told = [
+        evaluated(REFERENCE, right(0.8)),
+        evaluated(CANDIDATE, right(0.8), day=2),
+        evaluated(CANDIDATE, None, day=2, value=0.1, n=1000),
+    ]
+    [found] = gate_findings("capability_regression", trial_of(told[::-1] if swap else told))
+    assert (found.verdict, found.n, found.method.partition(",")[0]) == (Verdict.PASS, 1000, "paired by item")
+    assert "more than once" not in found.message
