@@ -1,6 +1,7 @@
 """What does a browser show of the judges? One self-contained page in the manner of the report."""
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from monitor.judging.judge_card import Cards, JudgeCard
 from monitor.judging.leaderboard import ESTIMATOR
@@ -23,12 +24,24 @@ def judges_html(cards: Cards) -> str:
         .get_template("judges.html")
         .render(
             cards=cards,
-            headline=_headline(cards),
+            headline=headline(cards),
             anchors=list(opening_sentences(cards)),
-            parts=[_parts(card) for card in cards.judges],
+            tables=[_parts(card) for card in cards.judges],
             estimator=ESTIMATOR,
         )
     )
+
+
+def card_body(card: JudgeCard, teacher: str | None) -> Markup:
+    """What that document says of one judge, for a page that has a head and the style already."""
+    template = _environment().get_template("judge_card.html")
+    return Markup(template.render(card=card, teacher=teacher, parts=_parts(card)))  # noqa: S704 - escaped there
+
+
+def leaderboard_body(cards: Cards) -> Markup:
+    """The same of the leaderboard."""
+    template = _environment().get_template("leaderboard.html")
+    return Markup(template.render(cards=cards, estimator=ESTIMATOR))  # noqa: S704 - escaped there
 
 
 def _environment() -> Environment:
@@ -54,7 +67,8 @@ def _environment() -> Environment:
     return environment
 
 
-def _headline(cards: Cards) -> str:
+def headline(cards: Cards) -> str:
+    """How many judges a gate may use."""
     usable = sum(card.calibration.gate == "usable" for card in cards.judges)
     return f"{usable} of {wording.plural(len(cards.judges), 'judge')} may be used by a gate"
 
