@@ -35,7 +35,7 @@ from monitor.commands.gate_verify import verify
 from monitor.gate.binding import bind
 from monitor.gate.contract import load_contract
 from monitor.gate.freeze import freeze_file, read_freeze
-from monitor.gate.records import read_records, write_record
+from monitor.gate.records import look_number, read_records, write_record
 from monitor.gate.result import GateReport
 from monitor.gate.run import run_gate
 from monitor.replay import after_last_event, ingested
@@ -122,7 +122,8 @@ def decide(
             report = decided(opened, as_of=after_last_event(opened))
     else:
         with existing_store(store) as opened:
-            report = _recorded(opened, decided(opened, as_of=utc_now()))
+            look = look_number(opened.engine, chosen.loop, candidate, reference)
+            report = _recorded(opened, decided(opened, as_of=utc_now(), look=look))
     tell(report, GateFormat.json if json_ else format_, wanted)
     raise typer.Exit(report.decision.exit_code)
 

@@ -92,6 +92,7 @@ def verify(
             files=files,
             training=tuple(training or ()),
             base=recorded.report["bound"].get("base"),
+            look=int(recorded.report["bound"].get("look", 1)),
             contract=_contract(chosen, settings),
         )
     found = compare(recorded.report, again.to_dict(), recorded.faults)

@@ -145,4 +145,4 @@ def _worse(frame: pd.DataFrame, reference: str, tolerance: float, rng: np.random
 
 
 def _decided(trial: Trial) -> Decision:
-    return decide_trial(trial, [REGISTRY[name] for name in CHECKS], (DECOUPLING,))[0]
+    return decide_trial(trial, [REGISTRY[name] for name in CHECKS], (DECOUPLING,)).decision

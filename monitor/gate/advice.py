@@ -114,7 +114,12 @@ def notes_of(trial: Trial, required: Sequence[str], findings: Sequence[GateFindi
     if trial.has_served:
         how = "prompt by prompt" if trial.pairs_prompts else "as two samples"
         notes.append(f"production was compared {how}")
-    alpha = trial.settings.gate.alpha
+    if trial.look > 1 and not trial.settings.gate.anytime:
+        notes.append(
+            f"decision {trial.look} about this candidate: each was made as if it were the only one; gate.anytime keeps"
+            " the chance of a wrong one over all of them"
+        )
+    alpha = trial.alpha
     notes.append(
         f"each bound misses with chance {alpha:g} at most; a GO is wrong with at most that, for any one slice at its"
         " tolerance, and so is a NO-GO, over everything that was looked at"

@@ -49,6 +49,7 @@ def bind(trial: Trial, settings: Settings, *, highest_seq: int | None = None) ->
     anchors:NAME     sealed sets of held-out items         scorer:NAME@REVISION, judge:NAME@REVISION  rulers, with specs
     training         files the candidate was trained on    base           name of the model both began with, plain
     settings         all that a gate asks                  contract       what must be kept
+    look             the how-manieth decision about the two, plain
     data             every event up to highest_seq, whatever their order; that number, plain
     code, version    the files of this product as installed; its release, plain
 
@@ -69,6 +70,7 @@ def bind(trial: Trial, settings: Settings, *, highest_seq: int | None = None) ->
         bound["base"] = trial.base
     bound |= {
         "highest_seq": str(highest),
+        "look": str(trial.look),
         "settings": settings_digest(settings),
         "code": code_digest(),
         "version": version("reward-drift-monitor"),

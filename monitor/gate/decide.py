@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.check import REGISTRY, Interval, Slice, Verdict
 from monitor.gate.inference import Tested
 from monitor.gate.result import Decision, GateFinding
 from monitor.statistics.multiplicity import holm
+
+Array = NDArray[np.float64]
 
 REPORTED = "ticket"  # the severity of checks that inform and never block
 
@@ -27,7 +30,7 @@ def judged_together(tests: Sequence[Tested], alpha: float) -> list[GateFinding]:
     that only informs, each for itself.
     """
     by_chance = [one for one in tests if one.finding.n and not one.census and may_block(one.finding.check)]
-    shown = holm(np.array([one.p_harm for one in by_chance]), alpha)
+    shown = holm(np.array([one.p_harm for one in by_chance]), alpha, _weights(by_chance))
     harmful = {id(one) for one, found in zip(by_chance, shown, strict=True) if found}
     harmful |= {id(one) for one in tests if not may_block(one.finding.check) and one.p_harm < alpha}
     return [_verdict(one, id(one) in harmful, alpha) for one in tests]
@@ -49,6 +52,14 @@ def decide(
     else:
         decision = Decision.INCONCLUSIVE if blocking or not required else Decision.GO
     return decision, [*marked, *absent], [one.name for one in blocking]
+
+
+def _weights(tests: Sequence[Tested]) -> Array:
+    """Half of what may be spent on a wrong NO-GO goes to all traffic, half to slices, where both are tested."""
+    whole = np.array([not one.finding.slice for one in tests], dtype=bool)
+    sides = whole.sum(), (~whole).sum()
+    weights: Array = np.where(whole, 1 / max(sides[0], 1), 1 / max(sides[1], 1))
+    return weights
 
 
 def _verdict(one: Tested, harmful: bool, alpha: float) -> GateFinding:

@@ -27,6 +27,7 @@ OF_METHOD = {
     "betting": "betting bound, valid at any n",
     "judged": "prediction-powered, t",
     "weighted": "weighted by known chances, t",
+    "pooled": "borrowing from the other cohorts, as declared, t",
 }
 
 NO_ROOM = {
@@ -79,7 +80,7 @@ def tested(name: str, part: Slice, one: Measurement, alpha: float, oldest: int) 
     if least is not None and most is not None:
         return _beside(_of_open(name, part, one, least, most, alpha, stale), one, alpha)
     if isinstance(one, Sampled):
-        found, undecided = sample(one, alpha), stale or one.undecided
+        found, undecided = one.borrowed or sample(one, alpha), stale or one.undecided
     else:
         found, undecided = _against_baseline(one, alpha), stale
     return _beside(told(name, part, one.tolerance, found, alpha, undecided, pairing(one), one.note), one, alpha)

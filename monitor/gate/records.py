@@ -81,6 +81,13 @@ def read_record(engine: Engine, number: int) -> GateRecord:
     return _record(rows[0])
 
 
+def look_number(engine: Engine, loop: str, candidate: str, reference: str) -> int:
+    """The how-manieth decision about these two the next one is, counted from 1."""
+    asked = (candidate, reference)
+    known = read_records(engine, loop)
+    return 1 + sum((one.report["candidate"], one.report["reference"]) == asked for one in known)
+
+
 def verify_chain(engine: Engine) -> list[str]:
     """What is wrong with the records of the store, in order; nothing if all are there as they were written.
 

@@ -144,14 +144,8 @@ def _plain(one: GateFinding) -> dict[str, Any]:
     }
 
 
-def _wordless(one: Example) -> dict[str, str | float | None]:
-    return {
-        "response_id": one.response_id,
-        "checkpoint": one.checkpoint,
-        "why": one.why,
-        "reward": one.reward,
-        "outcome": one.outcome,
-    }
+def _wordless(one: Example) -> dict[str, Any]:
+    return vars(replace(one, prompt=None, response=None)).copy()
 
 
 def _interval(interval: Interval) -> dict[str, float | None]:

@@ -11,7 +11,7 @@ import datetime as dt
 import difflib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
@@ -21,7 +21,7 @@ from monitor.anchored.anchored_pairs import PairedMeasurement
 from monitor.check import REGISTRY, Check, Finding, Interval, Measurement, Slice, Verdict, load_checks
 from monitor.detection.runner import broken, refuse_nonsense
 from monitor.gate.advice import next_steps, notes_of
-from monitor.gate.cohorts import with_cohorts
+from monitor.gate.cohorts import assumptions, with_cohorts
 from monitor.gate.contract import required_by
 from monitor.gate.decide import decide, judged_together
 from monitor.gate.decoupling import ANCHORED, anchored, decoupling
@@ -68,7 +68,7 @@ def run_gate(
     """
     _known(store, candidate, reference)
     trial = prepare_trial(store.engine, settings, candidate, reference, as_of, stage, **more)
-    decision, findings, blocking = decide_trial(trial, load_checks().values(), required_checks(trial))
+    decision, findings, blocking, assumed = decide_trial(trial, load_checks().values(), required_checks(trial))
     if frozen:
         decision, findings, blocking = _stopped(frozen, findings, blocking)
     examples = read_first(trial, findings, blocking)
@@ -82,7 +82,7 @@ def run_gate(
         alpha=trial.alpha,
         findings=findings,
         blocking=blocking,
-        notes=notes_of(trial, required_checks(trial), findings),
+        notes=[*notes_of(trial, required_checks(trial), findings), *assumed],
         next_steps=next_steps(decision, findings, blocking, candidate, reference, examples),
         bound=bound(trial) if bound else {},
         outcome=settings.outcome.metric,
@@ -92,14 +92,22 @@ def run_gate(
     )
 
 
-def decide_trial(
-    trial: Trial, checks: Iterable[Check], required: Sequence[str]
-) -> tuple[Decision, list[GateFinding], list[str]]:
-    """Measure, test and decide: the decision, every finding, and the names of what blocks."""
+class Decided(NamedTuple):
+    """The decision, every finding, the names of what blocks, and what was assumed of cohorts."""
+
+    decision: Decision
+    findings: list[GateFinding]
+    blocking: list[str]
+    assumed: list[str]
+
+
+def decide_trial(trial: Trial, checks: Iterable[Check], required: Sequence[str]) -> Decided:
+    """Measure, test and decide."""
     measured, errors = measure(trial, checks)
-    alpha = trial.alpha
-    findings = judged_together([*test(trial, with_cohorts(trial, measured), alpha), *errors], alpha)
-    return decide(findings, required, lambda part: must_pass(trial, part))
+    tests = test(trial, with_cohorts(trial, measured), trial.alpha)
+    findings = judged_together([*tests, *errors], trial.alpha)
+    decided = decide(findings, required, lambda part: must_pass(trial, part))
+    return Decided(*decided, assumed=list(assumptions(trial, measured)))
 
 
 def must_pass(trial: Trial, part: Slice) -> bool:

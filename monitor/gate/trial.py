@@ -17,6 +17,7 @@ from monitor.gate.contract import Contract
 from monitor.gate.suites import Suites, read_suites
 from monitor.gate.trial_part import TrialPart, on_both
 from monitor.snapshot import Array, Codes, Snapshot
+from monitor.statistics.carried import look_alpha
 
 PROMPTS = """
     SELECT response_id, prompt_id FROM response
@@ -32,7 +33,7 @@ class Trial(Snapshot):
     stage: offline | canary | ramp | full. files: folders of sealed artefacts that a decision binds, by role
     (`candidate`, `reference`, `anchors:NAME`). training: files the candidate was trained on, searched for held-out
     items. base: the model both began with, where its suites are compared; None where unknown. contract: what the
-    candidate must keep doing; None: everything that it was evaluated on.
+    candidate must keep doing. look: the how-manieth decision about this candidate beside this reference.
     """
 
     candidate: str = ""
@@ -41,7 +42,14 @@ class Trial(Snapshot):
     base: str | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
     training: tuple[Path, ...] = ()
+    look: int = 1
     contract: Contract | None = None
+
+    @property
+    def alpha(self) -> float:
+        """Chance of a wrong answer that this decision may spend."""
+        gate = self.settings.gate
+        return look_alpha(self.look, gate.alpha) if gate.anytime else gate.alpha
 
     def latest(self) -> str | None:
         """The candidate, whoever began last."""

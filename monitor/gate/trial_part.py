@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from monitor.check import FloatArray, IntArray, Measurement
 from monitor.snapshot import Array, Codes, Part, unit_means
 from monitor.statistics.coverage_bound import MOST_APART
+from monitor.statistics.sample_test import SampleTest
 
 Flags = NDArray[np.bool_]
 
@@ -27,7 +28,7 @@ class Sampled(Measurement):
     rewards alone lead one to expect; unlabelled: the same of units without an outcome. Both are empty unless an audit
     asked for outcomes with a known chance: only then do the labelled units speak for the others. clusters: shape
     (units,), equal numbers hang together. undecided: why neither harm nor its absence may be concluded; "" where either
-    may.
+    may. borrowed: the test of a cohort that may borrow from others.
     """
 
     paired: bool = False
@@ -35,6 +36,7 @@ class Sampled(Measurement):
     unlabelled: FloatArray = field(default_factory=lambda: np.zeros(0))
     clusters: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     undecided: str = ""
+    borrowed: SampleTest | None = None
 
 
 @dataclass(frozen=True)

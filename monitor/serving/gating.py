@@ -13,7 +13,7 @@ from consumers.store import EventStore
 from monitor.gate.binding import bind
 from monitor.gate.contract import load_contract
 from monitor.gate.freeze import freeze_file, read_freeze
-from monitor.gate.records import read_records, write_record
+from monitor.gate.records import look_number, read_records, write_record
 from monitor.gate.result import Decision
 from monitor.gate.run import run_gate
 from monitor.result import plain_json
@@ -55,6 +55,7 @@ def gate_candidate(work: Work, settings: Settings, place: Path) -> str:
         reference,
         work.now,
         frozen=freeze.told() if freeze.frozen else "",
+        look=look_number(work.store.engine, settings.loop, candidate, reference),
         bound=partial(bind, settings=settings),
         contract=load_contract(place.parent / contract) if contract else None,
     )

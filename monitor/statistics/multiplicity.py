@@ -30,23 +30,30 @@ def all_pass(p_values: Array, alpha: float = 0.05) -> bool:
     return bool((p_values <= alpha).all())
 
 
-def holm(p_values: Array, alpha: float = 0.05) -> Flags:
-    """Which nulls are rejected, from the smallest p-value upwards until one stays.
+def holm(p_values: Array, alpha: float = 0.05, weights: Array | None = None) -> Flags:
+    """Which nulls are rejected, from the smallest p-value for its weight upwards until one stays.
 
-    p_values: shape (nulls,). Returns the same shape; an empty family rejects nothing.
+    p_values: shape (nulls,). weights: same shape, positive, what each is worth; chosen without sight of any p-value;
+    None: all alike. Returns the same shape; an empty family rejects nothing.
     Guarantee: any null is rejected wrongly with chance at most alpha.
-    Raises ValueError for values that are not in [0, 1].
+    Raises ValueError for values that are not in [0, 1], and for weights that are not positive.
     Source: Holm 1979, Scandinavian Journal of Statistics 6.
 
     >>> holm(np.array([0.01, 0.04, 0.02])).tolist(), holm(np.array([0.01, 0.04, 0.03])).tolist()
     ([True, True, True], [True, False, False])
+    >>> holm(np.array([0.02, 0.03, 0.9]), weights=np.array([2.0, 1.0, 1.0])).tolist()
+    [True, False, False]
     """
     _check_level(alpha)
     p_values = np.asarray(p_values, dtype=np.float64)
+    weights = np.ones(p_values.shape) if weights is None else np.asarray(weights, dtype=np.float64)
     if not ((p_values >= 0) & (p_values <= 1)).all():
         raise ValueError("p-values must lie in [0, 1]")
-    order = np.argsort(p_values, kind="stable")
-    passed = p_values[order] <= alpha / np.arange(p_values.size, 0, -1)
+    if weights.shape != p_values.shape or not (weights > 0).all():
+        raise ValueError("need one positive weight a p-value")
+    order = np.argsort(p_values / weights, kind="stable")
+    left = np.cumsum(weights[order][::-1])[::-1]  # of those not yet rejected
+    passed = p_values[order] <= alpha * weights[order] / left
     rejected = np.zeros(p_values.size, bool)
     rejected[order] = np.logical_and.accumulate(passed)
     return rejected
