@@ -20,11 +20,17 @@ CORNERS = {  # (reward up, outcome up) -> what that is called
 
 
 def quadrant_chart(
-    id_: str, rows: Sequence[CheckpointSummary], alerted: Sequence[str], width: float, height: float
+    id_: str,
+    rows: Sequence[CheckpointSummary],
+    alerted: Sequence[str],
+    width: float,
+    height: float,
+    of: str = "checkpoint",
 ) -> Markup | None:
     """Changes in points with their 95% intervals. None when no checkpoint has both.
 
     rows: over all traffic, in order. alerted: names of checkpoints that an alert blames; drawn larger, named first.
+    of: what the rows are: "checkpoint", which follow one another, or another noun.
     """
     drawn = [row for row in rows if row.reward_change.value is not None and row.outcome_change.value is not None]
     if not drawn:
@@ -38,10 +44,10 @@ def quadrant_chart(
         *_axes(x, y, width, height),
         *(mark for row in drawn for mark in _error_bars(row, x, y)),
         *_names(x, y, labels),
-        path(points, "trail"),
+        *([path(points, "trail")] if of == "checkpoint" else []),
         *_dots(drawn, points, alerted, labels),
     ]
-    return picture(id_, "Reward change against outcome change", _description(drawn), width, height, body)
+    return picture(id_, "Reward change against outcome change", _description(drawn, of), width, height, body)
 
 
 def quarter(row: CheckpointSummary) -> str:
@@ -50,12 +56,13 @@ def quarter(row: CheckpointSummary) -> str:
     return wording.NO_DATA if reward is None or outcome is None else CORNERS[(reward >= 0, outcome >= 0)]
 
 
-def _description(rows: Sequence[CheckpointSummary]) -> str:
-    last = rows[-1]
+def _description(rows: Sequence[CheckpointSummary], of: str) -> str:
+    shown = rows[-1]
+    which = "The latest is" if of == "checkpoint" else "The last in the table is"
     return (
-        f"{wording.plural(len(rows), 'checkpoint')} against the reference. The latest is "
-        f"{wording.name(last.checkpoint)}: reward {wording.points(last.reward_change.value)} and outcome "
-        f"{wording.points(last.outcome_change.value)}: {quarter(last)}. The table below holds every number."
+        f"{wording.plural(len(rows), of)} against the reference. {which} "
+        f"{wording.name(shown.checkpoint)}: reward {wording.points(shown.reward_change.value)} and outcome "
+        f"{wording.points(shown.outcome_change.value)}: {quarter(shown)}. The table below holds every number."
     )
 
 
