@@ -67,6 +67,7 @@ class Serving:
         self._keeper.start()
         self._lanes.start()
         while not stop():
+            self._forgive_a_pause()
             self.pulses.beat("main")
             self._end_if_stuck()
             self._stopping.wait(self._turn_seconds)
@@ -107,6 +108,12 @@ class Serving:
         while waited < seconds and not self._stopping.wait(self._turn_seconds):
             self.pulses.beat("lease")
             waited += self._turn_seconds
+
+    def _forgive_a_pause(self) -> None:
+        """A process that was stopped and continued is not stuck: whether it may still work, its lease tells."""
+        if self.pulses.ages()["main"] > self.settings.serve.canary.total_seconds() / 2:
+            log.warning("this process stood still for a while")
+            self.pulses.forgive()
 
     def _end_if_stuck(self) -> None:
         if silent := self.pulses.silent():

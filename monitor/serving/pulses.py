@@ -30,6 +30,11 @@ class Pulses:
         with self._lock:
             self._at[name] = self._clock()
 
+    def forgive(self) -> None:
+        """Nobody could turn, for the whole process stood still: all begin anew."""
+        with self._lock:
+            self._at = dict.fromkeys(self._at, self._clock())
+
     @contextmanager
     def busy(self, name: str) -> Iterator[None]:
         """Inside, the thread does something that may take long."""

@@ -88,6 +88,15 @@ def test_a_silent_thread_holds_the_canary_back(store: EventStore, settings: Sett
     assert arrived(store)
 
 
+def test_a_process_that_stood_still_as_a_whole_has_no_silent_thread() -> None:
+    clock = [0.0]
+    pulses = Pulses(["work", "web"], 60, 900, lambda: clock[0])
+    clock[0] = 70
+    assert len(pulses.silent()) == 2
+    pulses.forgive()
+    assert pulses.silent() == []
+
+
 def test_a_canary_that_took_too_long_pings_nobody(store: EventStore) -> None:
     send_canary(store, LOOP, NOW)
     pass_canary(store.engine, LOOP, NOW)
