@@ -46,9 +46,9 @@ def test_each_command_is_one_that_the_program_has(line: str) -> None:
     assert name in Commands.entries, f"no command {name}"
     command = load(name, Commands.entries[name])
     while hasattr(command, "commands"):
-        name = words.pop(0)
-        assert name in command.commands, f"no command {name}"
-        command = command.commands[name]
+        context = command.make_context(name, words)  # a group may put a name before arguments that have none
+        name, command, words = command.resolve_command(context, [*context._protected_args, *context.args])
+        assert name is not None, f"no such command: {line}"
     command.make_context(line, words)  # raises for an option or argument that it does not have
 
 
