@@ -37,6 +37,8 @@ class Commands(LazyGroup):
         "tick": Entry("monitor.commands.watch:tick", "Look at a store once, and send what is due."),
         "serve": Entry("monitor.commands.serve:serve", "Keep watch until stopped: look, score, gate, deliver."),
         "schedule": Entry("monitor.commands.serve:schedule", "What `serve` did and will do, and what was late."),
+        "dashboard": Entry("monitor.commands.dashboard:dashboard", "Show a store's dashboard, without keeping watch."),
+        "token": Entry("monitor.commands.token:app", "Who may see the dashboard: make, list, revoke tokens."),
         "status": Entry("monitor.commands.watch:status", "Open alerts, freshness, what was rejected."),
         "alerts": Entry("monitor.commands.alerts:app", "List, show, take, mute and resolve alerts."),
         "runbook": Entry("monitor.commands.runbook:runbook", "What to do about an alert, offline."),

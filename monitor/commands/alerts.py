@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection
 
 from consumers.database import reading, writing
@@ -22,6 +21,7 @@ from monitor.commands.common import (
     SettingsOption,
     StoreOption,
     UsageFault,
+    duration_of,
     existing_store,
     print_json,
     say,
@@ -36,14 +36,13 @@ from monitor.oncall.drill import test_fire
 from monitor.oncall.episodes import StoredEpisode, read_episodes, slice_text
 from monitor.oncall.overlays import overlays_of
 from monitor.oncall.page import known
+from monitor.oncall.plain import alert_row, silence_row
 from monitor.oncall.receivers.configured import ReceiverUnusable, configured_receivers
 from monitor.oncall.silences import Silence
 from monitor.oncall.tell import tell
-from monitor.production.items import date_of
 from monitor.report.wording import name as safe
 from monitor.report.wording import passage
 from monitor.result import plain_json
-from monitor.section import Duration
 from monitor.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -76,7 +75,7 @@ def list_(
         with reading(opened.engine) as connection:
             overlays = overlays_of(connection, chosen.loop, now)
             stored = read_episodes(connection, chosen.loop)
-    rows = [_plain(one, overlays[one.id]) for one in stored if not open_only or one.ended is None]
+    rows = [alert_row(one, overlays[one.id]) for one in stored if not open_only or one.ended is None]
     _print({"alerts": rows}, "\n".join(_line(row) for row in rows) or "no alert", json_, format_)
 
 
@@ -157,7 +156,7 @@ def silence(
         trial = Silence(0, wanted, by, reason, now, now + length)
         matched = [one for one in read_episodes(connection, chosen.loop) if one.is_open and trial.mutes(one)]
         made = trial if dry_run else silences.add_silence(connection, chosen.loop, wanted, by, reason, now, length)
-    told = {**_plain_silence(made, now), "id": made.id or None, "matches_now": [one.id for one in matched]}
+    told = {**silence_row(made, now), "id": made.id or None, "matches_now": [one.id for one in matched]}
     names = ", ".join(f"{one.id} ({one.episode.check}, {safe(slice_text(one.episode.slice))})" for one in matched)
     begun = "would hold" if dry_run else f"silence {made.id} holds"
     _print(told, f"{begun} until {made.ends:%Y-%m-%d %H:%M} UTC; it matches now: {names or 'no open alert'}", json_)
@@ -176,7 +175,7 @@ def list_silences(
         MonitorState(opened.engine)
         with reading(opened.engine) as connection:
             found = silences.read_silences(connection, chosen.loop)
-    rows = [_plain_silence(one, now) for one in found if all_ or one.is_on(now)]
+    rows = [silence_row(one, now) for one in found if all_ or one.is_on(now)]
     lines = [
         f"{row['id']:>4}  {'holds' if row['holds'] else 'over':<6} until {row['ends']}"
         f"  {safe(slice_text(row['matcher']))}  {safe(row['author'])}: {safe(row['reason'], 200)}"
@@ -293,12 +292,7 @@ def _found(episodes: list[StoredEpisode], number: int, chosen: Settings) -> Stor
 
 
 def _length(text: str | None) -> dt.timedelta | None:
-    if text is None:
-        return None
-    try:
-        return TypeAdapter(Duration).validate_python(text)
-    except ValidationError:
-        raise UsageFault(f"--for {text}: write a duration such as 30m, 4h or 2d") from None
+    return None if text is None else duration_of(text)
 
 
 def _print(told: Any, text: str, json_: bool, format_: Format = Format.text) -> None:
@@ -306,25 +300,6 @@ def _print(told: Any, text: str, json_: bool, format_: Format = Format.text) -> 
         print_json(told)
     else:
         typer.echo(text)
-
-
-def _plain(stored: StoredEpisode, overlays: list[str]) -> dict[str, Any]:
-    episode, held = stored.episode, stored.ack
-    row: dict[str, Any] = plain_json(
-        {
-            "id": stored.id,
-            "check": episode.check,
-            "slice": episode.slice,
-            "state": episode.state,
-            "overlays": overlays,
-            "severity": episode.severity,
-            "since": date_of(episode.since),
-            "ack": None if held is None else {"owner": held.owner, "note": held.note, "until": held.until},
-            "decision": stored.decision,
-            "note": stored.note,
-        }
-    )
-    return row
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -335,18 +310,3 @@ def _line(row: dict[str, Any]) -> str:
         f"{row['id']:>4}  {row['severity']:<8} {row['state']:<10} since {row['since']}  {row['check']}"
         f" ({safe(slice_text(row['slice']), 200)}){over}{held}{ended}"
     )
-
-
-def _plain_silence(one: Silence, now: dt.datetime) -> dict[str, Any]:
-    row: dict[str, Any] = plain_json(
-        {
-            "id": one.id,
-            "matcher": one.matcher,
-            "author": one.author,
-            "reason": one.reason,
-            "begins": one.begins,
-            "ends": one.ends,
-            "holds": one.is_on(now),
-        }
-    )
-    return row

@@ -1,5 +1,6 @@
 """What do the commands share? Options, the store's place, expected faults, progress, output."""
 
+import datetime as dt
 import json
 import signal
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from sqlalchemy import inspect
@@ -21,6 +23,7 @@ from consumers.patience import what_it_said
 from consumers.store import EventStore
 from monitor.check import load_checks
 from monitor.commands.store_url import is_url, misread, shown, why_unusable
+from monitor.section import Duration
 from monitor.settings import Settings, SettingsError, load_settings
 
 
@@ -95,6 +98,14 @@ def with_known_checks(chosen: Settings, place: str) -> Settings:
     if absent := sorted({*chosen.checks, *chosen.gate.required} - set(known)):
         say(f"{place}: this release has no check {', '.join(absent)}; it has {', '.join(known)}")
     return chosen
+
+
+def duration_of(text: str) -> dt.timedelta:
+    """What `--for` says. Raises UsageFault."""
+    try:
+        return TypeAdapter(Duration).validate_python(text)
+    except ValidationError:
+        raise UsageFault(f"--for {text}: write a duration such as 30m, 4h or 2d") from None
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Commands of the process that stays up: serve, and what it did and will do."""
 
-import datetime as dt
 import importlib.util
 import logging
 from typing import Annotated, Any
@@ -26,18 +25,13 @@ from monitor.commands.common import (
     stop_on_signal,
 )
 from monitor.logs import log_to
-from monitor.production.items import EPOCH
-from monitor.serving.lease import migrated
-from monitor.serving.runs import Run, Runs
-from monitor.serving.slots import slots_of
-from monitor.settings import Settings
+from monitor.serving.plain import schedule_told
 
 log = logging.getLogger(__name__)
 
 WEB_EXTRA = "serve answers over HTTP and needs the extra web: pip install 'reward-drift-monitor[web]'"
 DEFAULT_LISTEN = "127.0.0.1:9465"
 LAST_RUNS = 20
-US = dt.timedelta(microseconds=1)
 
 
 def serve(
@@ -104,40 +98,11 @@ def schedule(
     """Show the jobs of `reward-drift serve`: when each is due next, how it last went, what was late or missed."""
     chosen = settings_of(settings)
     with existing_store(store) as opened:
-        table = Runs(migrated(opened.engine), chosen.loop)
-        told = {"jobs": _jobs(chosen, table.newest(), table.now()), "runs": [_plain(run) for run in table.latest(runs)]}
+        told = schedule_told(opened.engine, chosen, runs)
     if json_ or format_ is Format.json:
         print_json(told)
     else:
         typer.echo("\n".join([*map(_job_line, told["jobs"]), *map(_run_line, told["runs"])]))
-
-
-def _jobs(chosen: Settings, newest: list[Run], now_us: int) -> list[dict[str, Any]]:
-    last = {run.job: run for run in newest}
-    return [
-        {
-            "job": name,
-            "when": str(when) if isinstance(when, str) else f"every {when}",
-            "next": _moment(slots_of(when, chosen.alerts.timezone).after(now_us)),
-            "last": _plain(last[name]) if name in last else None,
-        }
-        for name, when in chosen.serve.times().items()
-    ]
-
-
-def _plain(run: Run) -> dict[str, Any]:
-    return {
-        "job": run.job,
-        "slot": _moment(run.slot_us),
-        "state": run.state,
-        "started": _moment(run.started_us),
-        "finished": None if run.finished_us is None else _moment(run.finished_us),
-        "attempts": run.attempts,
-        "late": run.late,
-        "missed": run.missed,
-        "missed_slots": [_moment(slot) for slot in run.missed_us],
-        "note": run.note,
-    }
 
 
 def _job_line(job: dict[str, Any]) -> str:
@@ -148,7 +113,3 @@ def _job_line(job: dict[str, Any]) -> str:
 def _run_line(run: dict[str, Any]) -> str:
     late = "" if not run["late"] else f" late, {run['missed']} missed: {', '.join(run['missed_slots'])}"
     return f"{run['job']} {run['slot']} {run['state']}{late}  {run['note']}".rstrip()
-
-
-def _moment(time_us: int) -> str:
-    return (EPOCH + time_us * US).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -6,7 +6,7 @@ from monitor.detection.state import MonitorState
 from monitor.serving.lease import migrated as with_serving
 from monitor.web import static
 from monitor.web.faults import Faults, answer_faults
-from monitor.web.pages import login, overview
+from monitor.web.pages import alerts, api, checkpoint, compare, data, feedback, gate, judges, login, overview
 from monitor.web.security.attempts import Attempts
 from monitor.web.security.guard import Guard
 from monitor.web.security.headers import Headers
@@ -19,6 +19,19 @@ ROUTERS = (
     static.router,
     login.router,
     overview.router,
+    alerts.router,
+    checkpoint.router,
+    compare.router,
+    judges.router,
+    feedback.router,
+    gate.router,
+    data.router,
+    api.router,
+    checkpoint.api,
+    compare.api,
+    judges.api,
+    feedback.api,
+    gate.api,
 )
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import functools
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -10,6 +11,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from monitor.check import Interval
 from monitor.oncall.words import ago
 from monitor.report import wording
 from monitor.report.filters import FILTERS
@@ -47,6 +49,16 @@ def when(moment: dt.datetime | None, absent: str = "never") -> Markup | str:
     return Markup('<time datetime="{}">{}</time>').format(utc.isoformat(timespec="seconds"), wording.moment(utc))
 
 
+def instant(moment: str) -> dt.datetime:
+    """A moment as JSON writes it."""
+    return dt.datetime.fromisoformat(moment)
+
+
+def interval(plain: Mapping[str, float | None]) -> Interval:
+    """A value with its interval, as JSON writes it."""
+    return Interval(plain["value"], plain["low"], plain["high"])
+
+
 @functools.cache
 def environment() -> Environment:
     """The templates of the dashboard, autoescaped, with the reports' filters and `when`, `ago`, `static`."""
@@ -57,6 +69,6 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(FILTERS, when=when, ago=ago)
+    made.filters.update(FILTERS, when=when, ago=ago, instant=instant, interval=interval)
     made.globals.update(static=static_url, severities=wording.SEVERITIES)
     return made

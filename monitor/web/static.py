@@ -12,7 +12,10 @@ from monitor import report
 
 HERE, REPORTS = Path(__file__).parent / "static", Path(report.__path__[0])
 FILES = {
-    "dashboard.css": ("text/css; charset=utf-8", (REPORTS / "report.css", HERE / "dashboard.css")),
+    "dashboard.css": (
+        "text/css; charset=utf-8",
+        (REPORTS / "report.css", REPORTS / "gate.css", HERE / "dashboard.css"),
+    ),
     "dashboard.js": ("text/javascript; charset=utf-8", (HERE / "dashboard.js",)),
     "icon.svg": ("image/svg+xml", (HERE / "icon.svg",)),
 }

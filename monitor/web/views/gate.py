@@ -56,10 +56,11 @@ class GateList:
 
 @dataclass(frozen=True)
 class GatePage:
-    """One record. earlier: other records of the same candidate, the newest first. verify: how to have it repeated."""
+    """One record. report: None of one that another release wrote in a shape of its own. earlier: other records of the
+    same candidate, the newest first. verify: how to have it repeated."""
 
     record: GateRecord
-    report: GateReport
+    report: GateReport | None
     earlier: Sequence[Head]
     verify: str
 
@@ -75,9 +76,15 @@ def gate_page(engine: Engine, settings: Settings, number: int) -> GatePage:
     record = read_record(engine, number)
     if record.loop != settings.loop:
         raise UnknownRecord(f"gate record {number} is of another loop, {record.loop!r}, than {settings.loop!r}")
-    report = msgspec.convert(record.report, GateReport)
-    mine = [head for head in records_of(engine, settings.loop, report.candidate) if head.number != number]
-    return GatePage(record, report, mine, f"reward-drift gate verify {number}")
+    mine = [head for head in records_of(engine, settings.loop, record.report["candidate"]) if head.number != number]
+    return GatePage(record, _report(record), mine, f"reward-drift gate verify {number}")
+
+
+def _report(record: GateRecord) -> GateReport | None:
+    try:
+        return msgspec.convert(record.report, GateReport)
+    except msgspec.ValidationError:
+        return None
 
 
 def records_of(engine: Engine, loop: str, checkpoint: str | None = None) -> list[Head]:

@@ -15,6 +15,7 @@ from monitor.oncall.intake import told
 from monitor.production.items import date_of
 from monitor.settings import Settings
 from monitor.status import BLIND_DAYS
+from monitor.web.views.changes import Changes, read_changes
 
 YEAR = dt.timedelta(days=365)
 CLOSED = "SELECT closed FROM monitor_memory WHERE loop = :loop"
@@ -46,16 +47,21 @@ class OtherLoop:
 
 @dataclass(frozen=True)
 class Overview:
-    """state: alert, blind or quiet, as of `reward-drift status`. troubles: what is wrong, in words."""
+    """state: alert, quiet, or blind where harm would not be seen: nothing was decided lately, or a stage is too old.
+
+    incidents: of the intake, in words. reasons: why harm would not be seen.
+    """
 
     state: str
     headline: str
-    troubles: Sequence[str]
+    incidents: Sequence[str]
+    reasons: Sequence[str]
     open_alerts: Sequence[StoredEpisode]
     decided: dt.date | None
     stages: Sequence[Stage]
     budgets: Sequence[Budget]
     others: Sequence[OtherLoop]
+    changes: Changes
 
 
 def overview(engine: Engine, settings: Settings, now: dt.datetime) -> Overview:
@@ -66,18 +72,21 @@ def overview(engine: Engine, settings: Settings, now: dt.datetime) -> Overview:
         stages = read_stages(connection, settings, now)
         decided = _decided(connection.execute(text(CLOSED), {"loop": settings.loop}).scalar())
         others = _others(connection, settings.loop)
+        changes = read_changes(connection, settings)
     open_alerts = sorted((one for one in episodes if one.is_open), key=_worst_first)
     reasons = _blind(decided, stages, now)
     state = "alert" if open_alerts or incidents else "blind" if reasons else "quiet"
     return Overview(
         state=state,
         headline=_headline(state, open_alerts, len(incidents)),
-        troubles=[*incidents, *reasons],
+        incidents=incidents,
+        reasons=reasons,
         open_alerts=open_alerts,
         decided=decided,
         stages=stages,
         budgets=[_budget(name, days, episodes, now) for name, days in settings.alerts.days().items()],
         others=others,
+        changes=changes,
     )
 
 
