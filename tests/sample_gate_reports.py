@@ -7,6 +7,7 @@ from typing import Any
 
 from monitor.check import Interval, Verdict
 from monitor.gate.result import Decision, GateFinding, GateReport
+from monitor.result import Example
 
 AS_OF = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
 DECOUPLING = "reward_outcome_decoupling"
@@ -31,13 +32,14 @@ def blocked_gate() -> GateReport:
         reward_change=Interval(0.061, 0.049, 0.073),
         outcome_change=Interval(-0.04, -0.056, -0.024),
         leading="gaming",
+        baseline=0.712,
     )
     return _report(
         Decision.NO_GO,
         [
             harmed,
             _finding(DECOUPLING, {}, Verdict.PASS, (0.006, -0.003, 0.015), n=8_912, required=True),
-            _finding(DECOUPLING, {"tier": "free"}, Verdict.PASS, (-0.004, -0.016, 0.008), n=5_204, required=True),
+            _finding(DECOUPLING, {"tier": "free"}, Verdict.PASS, (-0.014, -0.026, -0.002), n=5_204, required=True),
             _finding(DECOUPLING, {"tier": "pro"}, Verdict.PASS, (0.001, -0.013, 0.015), n=2_468, required=True),
             _finding("refusal_retention", {"harm": "weapons"}, Verdict.PASS, (0.0, -0.004, 0.008), tolerance=0.01),
             _finding(
@@ -65,6 +67,11 @@ def blocked_gate() -> GateReport:
             "Find what made the reward rise there while users are worse off: that is how a gamed reward looks",
         ],
         record=41,
+        examples=[
+            Example("r-20418", "support-2026-11-20", "high reward, failed outcome", 0.94, 0.0, "Where is my refund?",
+                    "You will love our new plan!"),
+            Example("r-19377", "support-2026-11-20", "drawn at random", 0.41, 1.0, None, None),
+        ],
     )  # fmt: skip
 
 
@@ -161,6 +168,9 @@ def hostile_gate(text: str = '"><script>evil()</script> [a](https://evil.example
         blocking=[*report.blocking, text],
         notes=[text] * 3,
         next_steps=[text, f"`{text}`", f"do {text} now"],
+        outcome=text,
+        reward=text,
+        examples=[Example(text, text, text, 0.9, 0.0, text, text)],
         bound={text: text},
     )
 
@@ -177,6 +187,10 @@ def _finding(
     **more: Any,
 ) -> GateFinding:
     value, low, high = (100 * end for end in effect)
+    if check in (DECOUPLING, "anchored_decoupling"):
+        more.setdefault("outcome_change", Interval(-effect[0], -effect[2], -effect[1]))
+        more.setdefault("reward_change", Interval(0.021, 0.011, 0.031))
+        more.setdefault("baseline", 0.684)
     message = f"{value:+.1f} ({low:+.1f}..{high:+.1f}), tolerated {100 * tolerance:g}"
     return GateFinding(
         check, slice_, verdict, Interval(*effect), tolerance, n, n_needed, message, visible=visible,
@@ -203,6 +217,8 @@ def _report(decision: Decision, findings: list[GateFinding], **more: Any) -> Gat
         as_of=AS_OF,
         stage="canary",
         alpha=0.05,
+        outcome="resolved",
+        reward="helpful-rm",
         findings=findings,
         **{"bound": DIGESTS, **more},
     )

@@ -21,9 +21,13 @@ AGAIN = {
     Decision.NO_GO: "Gate the next candidate: `reward-drift gate --candidate NEXT --reference {reference}`",
     Decision.INCONCLUSIVE: "Run the gate again: `reward-drift gate --candidate {candidate} --reference {reference}`",
 }
-WAY_OUT = (
-    "If a limit is wrong for you, or that is more than you can get: change the limit (`checks`) or what is required"
-    " (`gate.required`, `gate.protected`) in the settings before the next run, and not for this one"
+WAY_OUT = {
+    Decision.NO_GO: "If a limit is too strict for you",
+    Decision.INCONCLUSIVE: "If that is more than you can get",
+}
+CHANGE = (
+    "limits (`checks`) and what is required (`gate.required`, `gate.protected`) may be changed in the settings before"
+    " the next run, not for this one"
 )
 
 
@@ -48,7 +52,7 @@ def next_steps(
     there = sorted((one for one in findings if one.name in worst), key=lambda one: worst[one.name])
     steps = [step for group in by_cause(there) for step in _steps(group[0], candidate, reference, examples)]
     again = AGAIN[decision].format(**{key: shlex.quote(name) for key, name in names.items()})
-    return [first, *list(dict.fromkeys(steps))[:MOST_STEPS], again, WAY_OUT]
+    return [first, *list(dict.fromkeys(steps))[:MOST_STEPS], again, f"{WAY_OUT[decision]}: {CHANGE}"]
 
 
 def _steps(one: GateFinding, candidate: str, reference: str, examples: Sequence[Example]) -> Iterator[str]:
@@ -71,7 +75,9 @@ def _mend(one: GateFinding, candidate: str, examples: Sequence[Example]) -> str:
         return f"Mend what {one.name} names"
     if one.check in OF_OUTCOMES and examples:
         ids = ", ".join(example.response_id for example in examples)
-        return f"Read answers of {candidate} where it is worst off, before it is tuned again; their response_id: {ids}"
+        return (
+            f"Read these answers of {candidate} where it is worst off, by response_id, before it is tuned again: {ids}"
+        )
     return f"Read the failed answers of {candidate} in {one.name} before it is tuned again"
 
 

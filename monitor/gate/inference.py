@@ -31,8 +31,8 @@ OF_METHOD = {
 }
 
 NO_ROOM = {
-    "two samples": "answers of both to the same prompts: however many answers the candidate has, there are too few"
-    " results of the reference to compare with",
+    "two samples": "answers of both to the same prompts (there are too few results of the reference to compare"
+    " with, however many answers the candidate has)",
     "paired": "a wider tolerance, or a result for each item that lacks one: no number of such items would do",
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from monitor.check import Verdict
 from monitor.gate.result import Decision, GateFinding, GateReport
-from monitor.report import gate_page, gate_words
+from monitor.report import gate_page, gate_story, gate_words
 from monitor.report.gate_page import NAME
 from monitor.report.wording import count, name
 
@@ -26,13 +26,18 @@ def gate_output(report: GateReport) -> str:
 
 def _commands(report: GateReport) -> Iterator[str]:
     level = "notice" if report.decision is Decision.GO else "error"
-    yield _command(level, f"reward-drift gate: {report.decision.value}", gate_page.headline(report))
-    blocking = gate_page.blockers(report)
-    yield from _most("error", [(f"{b.verdict} {name(b.name, NAME)}", b.told(report.alpha)) for b in blocking])
+    why = " ".join([gate_story.headline(report), *gate_story.story(report)])
+    yield _command(level, f"reward-drift gate: {report.decision.value}", why)
+    yield from _most("error", [_blocker(one) for one in gate_page.blockers(report)])
     others = [*gate_page.reported(report), *gate_page.left_open(report)]
     for kind, verdicts in (("warning", (Verdict.FAIL, Verdict.ERROR)), ("notice", (Verdict.INCONCLUSIVE,))):
-        told = [(_beside(f), gate_words.told(f, report.alpha)) for f in others if f.verdict in verdicts]
+        told = [(_beside(f), gate_words.told(f)) for f in others if f.verdict in verdicts]
         yield from _most(kind, told)
+
+
+def _blocker(blocker: gate_page.Blocker) -> tuple[str, str]:
+    checks = ", ".join(name(one, NAME) for one in blocker.names)
+    return f"{blocker.verdict} {blocker.title}", f"{blocker.told} (checks: {checks})"
 
 
 def _beside(finding: GateFinding) -> str:

@@ -1,4 +1,4 @@
-"""How far from what is allowed does each finding lie? One row a finding: its effect, both bounds, the tolerance."""
+"""How far from what is allowed does each finding lie? One row a finding: its change, both bounds, the tolerance."""
 
 from collections.abc import Iterator, Sequence
 
@@ -19,7 +19,7 @@ LARGEST = 4.0  # bounds beyond so many times the largest effect or tolerance are
 
 
 def gate_forest(id_: str, findings: Sequence[GateFinding], width: float) -> Markup | None:
-    """Effects in points, worse to the right, with their one-sided bounds. None when no finding has an effect.
+    """Changes in points, worse to the left, with their one-sided bounds. None when no finding has an effect.
 
     findings: in the order of the rows. width: pixels; names stand above their rows where it is narrow.
     """
@@ -30,7 +30,7 @@ def gate_forest(id_: str, findings: Sequence[GateFinding], width: float) -> Mark
     x = _scale(drawn, *(BESIDE, width - NUMBERS) if beside else (EDGE, width - EDGE))
     bottom = TOP + ROW * len(drawn)
     body = [*_axis(x, bottom), *(mark for at, one in enumerate(drawn) for mark in _row(one, TOP + ROW * at, x, beside))]
-    return picture(id_, "Effects against what is allowed", _description(drawn), width, bottom + BOTTOM, body)
+    return picture(id_, "Changes against what is allowed", _description(drawn), width, bottom + BOTTOM, body)
 
 
 def can_be_drawn(finding: GateFinding) -> bool:
@@ -40,13 +40,13 @@ def can_be_drawn(finding: GateFinding) -> bool:
 
 def _description(drawn: Sequence[GateFinding]) -> str:
     told = "; ".join(f"{f.verdict} {wording.name(f.name)} {gate_words.change(f)}" for f in drawn[:10])
-    return f"Changes in points, worse to the right: {told}. The table of findings holds every number."
+    return f"Changes in points, minus is worse: {told}. The table of findings holds every number."
 
 
 def _scale(drawn: Sequence[GateFinding], start: float, end: float) -> Scale:
     """Holds zero, every effect and tolerance, and bounds as far as the rest stays readable."""
-    effects = [gate_words.known(finding.effect) for finding in drawn]
-    anchors = [effect.value or 0.0 for effect in effects] + [finding.tolerance for finding in drawn]
+    effects = [_change(finding) for finding in drawn]
+    anchors = [effect.value or 0.0 for effect in effects] + [-finding.tolerance for finding in drawn]
     reach = LARGEST * max([*map(abs, anchors), 0.01])
     bounds = [bound for effect in effects for bound in (effect.low, effect.high) if bound is not None]
     low, high = max(min([*bounds, *anchors, 0.0]), -reach), min(max([*bounds, *anchors, 0.0]), reach)
@@ -58,9 +58,9 @@ def _axis(x: Scale, bottom: float) -> Iterator[Markup]:
     for tick in round_ticks(100 * x.low, 100 * x.high, 5):
         at = x(tick / 100)
         yield line(at, TOP - 8, at, bottom, "axis" if tick == 0 else "grid")
-        yield label(f"{abs(tick):.3g}", at, bottom + 16, "label quiet", "middle")
-    yield label("← better", x.start, bottom + 36, "label quiet")
-    yield label("points worse →", x.end, bottom + 36, "label quiet", "end")
+        yield label(f"{tick:+.3g}" if tick else "0", at, bottom + 16, "label quiet", "middle")
+    yield label("← points worse", x.start, bottom + 36, "label quiet")
+    yield label("better →", x.end, bottom + 36, "label quiet", "end")
     yield label("no change", min(max(x(0), x.start + 32), x.end - 32), TOP - 14, "label quiet", "middle")
 
 
@@ -80,13 +80,17 @@ def _row(finding: GateFinding, top: float, x: Scale, beside: bool) -> Iterator[M
 
 
 def _effect(finding: GateFinding, y: float, x: Scale) -> Iterator[Markup]:
-    effect, shape = gate_words.known(finding.effect), finding.verdict.lower()
-    limit = x(finding.tolerance)
+    effect, shape = _change(finding), finding.verdict.lower()
+    limit = x(-finding.tolerance)
     yield line(limit, y - 9, limit, y + 9, "allowed-mark")
     if effect.low is not None and effect.high is not None:
         yield line(x(effect.low), y, x(effect.high), y, f"bound {shape}-bound")
         yield from _ends(effect, y, x, shape)
     yield marker(x(effect.value or 0.0), y, f"{shape}-mark", square=shape == "fail", size=5.0)
+
+
+def _change(finding: GateFinding) -> Interval:
+    return gate_words.turned(gate_words.known(finding.effect))
 
 
 def _ends(effect: Interval, y: float, x: Scale, shape: str) -> Iterator[Markup]:

@@ -4,7 +4,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from monitor.gate.result import Decision, GateReport
-from monitor.report import gate_page, gate_words, wording
+from monitor.report import gate_page, gate_story, gate_words, wording
 from monitor.report.gate_forest import can_be_drawn, gate_forest
 from monitor.report.gate_page import NAME
 
@@ -28,7 +28,7 @@ def gate_body(report: GateReport) -> Markup:
 
 
 def _told(report: GateReport) -> dict[str, object]:
-    findings = gate_page.ranked(report)
+    findings = gate_page.tested(report)
     drawn = [finding for finding in findings if can_be_drawn(finding)]
     return {
         "report": report,
@@ -51,9 +51,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(page=gate_page, words=gate_words, NAME=NAME)
+    environment.globals.update(page=gate_page, story=gate_story, words=gate_words, NAME=NAME)
     environment.filters.update(
-        name=wording.name, count=wording.count, quoted=_quoted, titled=_titled, plural=wording.plural
+        name=wording.name,
+        count=wording.count,
+        quoted=_quoted,
+        titled=_titled,
+        plural=wording.plural,
+        passage=wording.passage,
     )
     return environment
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from monitor.check import Verdict
 from monitor.gate.result import Decision, GateFinding, GateReport
-from monitor.report import gate_page, gate_words
+from monitor.report import gate_page, gate_story, gate_words
 from monitor.report.gate_page import NAME
 from monitor.report.wording import name
 
@@ -35,8 +35,8 @@ def _cases(report: GateReport) -> Iterator[Element]:
     yield _decision(report)
     for blocker in gate_page.blockers(report):
         if blocker.finding is None:
-            case = _case(blocker.name, f"gate.{blocker.name}")
-            _outcome(case, "failure", "inconclusive", blocker.told(report.alpha))
+            case = _case(blocker.names[0], f"gate.{blocker.names[0]}")
+            _outcome(case, "failure", "inconclusive", blocker.told)
             yield case
     for finding in gate_page.ranked(report):
         yield _finding(report, finding)
@@ -46,13 +46,24 @@ def _decision(report: GateReport) -> Element:
     case = _case("decision", "gate")
     if report.decision is not Decision.GO:
         kind = "fail" if report.decision is Decision.NO_GO else "inconclusive"
-        _outcome(case, "failure", kind, gate_page.headline(report), "\n".join(gate_page.next_steps(report)))
+        _outcome(case, "failure", kind, gate_story.headline(report), "\n".join(_why(report)))
     return case
+
+
+def _why(report: GateReport) -> Iterator[str]:
+    """The whole of it, for whoever sees no other report."""
+    yield from gate_story.story(report)
+    yield gate_story.how_sure(report)
+    yield gate_story.definitions(report)
+    yield from filter(None, [gate_page.not_tested_told(report)])
+    yield from gate_page.next_steps(report)
+    yield from (f"read {name(id_)}: {why}" for id_, why in gate_page.read_first(report))
+    yield gate_story.RULE
 
 
 def _finding(report: GateReport, finding: GateFinding) -> Element:
     case = _case(finding.name, f"gate.{finding.check}")
-    message = gate_words.told(finding, report.alpha)
+    message = gate_words.told(finding)
     more = "\n".join(f"{title}: {words}" for title, words in gate_page.details(finding))
     if gate_page.blocks(report, finding):
         _outcome(case, "error" if finding.verdict is Verdict.ERROR else "failure", _kind(finding), message, more)

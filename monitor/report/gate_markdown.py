@@ -7,16 +7,19 @@ image, tag or table cell can begin.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from monitor.gate.result import Decision, GateFinding, GateReport
-from monitor.report import gate_page, gate_words
+from monitor.gate.result import GateFinding, GateReport
+from monitor.report import gate_page, gate_story, gate_words
 from monitor.report.gate_page import NAME
 from monitor.report.wording import count, name
 
 MARKER = "<!-- reward-drift gate -->"  # by which a bot finds its one comment again
 LIMIT = 60_000  # characters; a comment may have 65,536
 MOST = 10  # entries of a list; the table and the other formats hold all
-MOST_IDLE = 30  # names of checks that had nothing to look at
+MOST_IDLE = 30  # names of findings that had no data
+LONG = 1_500  # characters of a sentence of the house
+_NOT_TESTED = "Not tested:"
 _PLAIN = re.compile(r"[^\W_]+(?:[-+=/.,'’−…%:][^\W_]+)*")  # a word, a number, key=value
+_NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)*%?")
 _EDGES = re.compile(r"^([(\"'+]*)(.*?)([.,;:!?)\"'%]*)$", re.DOTALL)
 _LINKED = re.compile(r"www\.|gh-[0-9]|:[^\W_]+:", re.IGNORECASE)  # plain words that GitHub turns into something else
 
@@ -24,7 +27,7 @@ _LINKED = re.compile(r"www\.|gh-[0-9]|:[^\W_]+:", re.IGNORECASE)  # plain words 
 def gate_markdown(report: GateReport) -> str:
     """The report as GitHub-flavoured Markdown of at most 60,000 characters, a marker for one sticky comment last."""
     head = "\n".join(_head(report))
-    tail = "\n".join([*_notes(report), MARKER, ""])
+    tail = "\n".join([*_folds(report), "", MARKER, ""])
     return head + "\n".join(_table(report, LIMIT - len(head) - len(tail))) + tail
 
 
@@ -63,50 +66,48 @@ def _words(text: str) -> str:
 
 def _word(word: str) -> str:
     before, core, after = _EDGES.fullmatch(word).groups()  # type: ignore[union-attr]  # matches any text
-    if not core or core == "-" or (_PLAIN.fullmatch(core) and not _LINKED.search(word)):
+    if not core or core == "-" or ((_PLAIN.fullmatch(core) or _NUMBER.fullmatch(core)) and not _LINKED.search(word)):
         return word
     return f"{before}{code(core, len(core))}{after}"
 
 
 def _head(report: GateReport) -> Iterator[str]:
     blocking = gate_page.blockers(report)
-    yield f"## {gate_words.headline(report, [one.name for one in blocking], code)}"
-    yield ""
-    yield ", ".join(f"{title} {prose(value)}" for title, value in gate_page.frame(report)) + "."
+    yield f"## {gate_story.headline(report, code)}"
+    yield from ["", "**What happened.** " + " ".join(prose(one, LONG) for one in gate_story.story(report))]
+    yield from ["", f"**How sure.** {prose(gate_story.how_sure(report), LONG)}"]
+    yield from ["", f"{prose(gate_story.definitions(report), LONG)}"]
+    if idle := gate_page.not_tested_told(report):
+        yield from ["", f"**{_NOT_TESTED}**{prose(idle, LONG).removeprefix(_NOT_TESTED)}"]
     if blocking:
-        yield from _titled("What blocks it", _listed((_blocker(report, one) for one in blocking), len(blocking)))
-    yield from _titled("How sure", [prose(gate_page.how_sure(report))])
-    yield from _titled("What was not seen", _not_seen(report))
-    reported = gate_page.reported(report)
-    if reported:
-        yield from _titled("Shown harmful, reported only", _listed((_item(report, f) for f in reported), len(reported)))
+        yield from _titled("What blocks it", _listed((_blocker(one) for one in blocking), len(blocking)))
     steps = gate_page.next_steps(report)
     yield from _titled("What to do next", [f"{at}. {_opening(prose(step))}" for at, step in enumerate(steps[:MOST], 1)])
-    yield from ["", ""]
+    reported, others = gate_page.reported(report), gate_page.left_open(report)
+    if reported:
+        yield from _titled("Failed, and only informs", _listed((_item(f) for f in reported), len(reported)))
+    if others:
+        yield from _titled("Looked at, and not decided", _listed((_item(f) for f in others), len(others)))
+    elif not blocking and not idle:
+        yield from ["", gate_page.ALL_SETTLED]
+    yield from _titled("What blocks, as a rule", [prose(gate_story.RULE, LONG)])
+    yield from ["", ", ".join(f"{title} {prose(value)}" for title, value in gate_page.frame(report)) + ".", "", ""]
 
 
-def _blocker(report: GateReport, blocker: gate_page.Blocker) -> str:
-    if blocker.finding is None:
-        return f"- **{blocker.verdict}** {code(blocker.name)}: {prose(blocker.told(report.alpha))}."
-    return _item(report, blocker.finding)
+def _blocker(blocker: gate_page.Blocker) -> str:
+    checks = ", ".join(code(one) for one in blocker.names[:MOST])
+    more = f" and {count(len(blocker.names) - MOST)} more" if len(blocker.names) > MOST else ""
+    return f"{_told(blocker.verdict, blocker.title, blocker.told, blocker.finding)}\n  - Checks: {checks}{more}"
 
 
-def _item(report: GateReport, finding: GateFinding) -> str:
-    lines = [f"- **{finding.verdict}** {code(finding.name)}: {prose(gate_words.told(finding, report.alpha), 1500)}."]
-    lines += [f"  - {title}: {prose(words)}" for title, words in gate_page.details(finding)]
+def _item(finding: GateFinding) -> str:
+    return _told(finding.verdict, name(finding.name, NAME), gate_words.told(finding), finding)
+
+
+def _told(verdict: str, title: str, told: str, finding: GateFinding | None) -> str:
+    lines = [f"- **{verdict}** {prose(title)}: {prose(told, LONG)}."]
+    lines += [f"  - {title}: {prose(words)}" for title, words in gate_page.details(finding)] if finding else []
     return "\n".join(lines)
-
-
-def _not_seen(report: GateReport) -> Iterator[str]:
-    blind, others, idle = gate_page.unsettled(report), gate_page.left_open(report), gate_page.saw_nothing(report)
-    entries = [f"- {code(one.name)} (blocks): {prose(gate_page.unseen(one))}." for one in blind]
-    entries += [f"- {code(f.name)}: {prose(gate_words.told(f, report.alpha), 1500)}." for f in others]
-    yield from _listed(entries, len(entries))
-    if idle:
-        more = f" and {count(len(idle) - MOST_IDLE)} more" if len(idle) > MOST_IDLE else ""
-        yield f"- {gate_page.SAW_NOTHING}: {', '.join(code(f.name) for f in idle[:MOST_IDLE])}{more}."
-    if not entries and not idle:
-        yield gate_page.ALL_SETTLED
 
 
 def _listed(entries: Iterable[str], number: int) -> Iterator[str]:
@@ -122,26 +123,26 @@ def _titled(title: str, body: Iterable[str]) -> Iterator[str]:
 
 
 def _table(report: GateReport, room: int) -> Iterator[str]:
-    """Every finding, folded, as many rows as there is room for."""
+    """Every finding with data, folded, as many rows as there is room for."""
+    findings = gate_page.tested(report)
+    if not findings:
+        return
     opening = [
         "<details>",
-        f"<summary>All {count(len(report.findings))} findings</summary>",
+        f"<summary>All {count(len(findings))} findings with data</summary>",
         "",
-        "In points: change, what is allowed, the smallest harm that would have been seen. Needed: units for a pass.",
+        gate_page.KEY,
         "",
-        "| verdict | finding | counts as | change | between | allowed | units | smallest seen | needed |",
-        "| --- | --- | --- | --- | --- | ---: | ---: | ---: | ---: |",
+        "| verdict | finding | required | blocks | change | between | allowed | units | smallest seen | needed |",
+        "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     yield from opening
     left = room - sum(map(len, opening)) - 300
-    for at, finding in enumerate(gate_page.ranked(report)):
+    for at, finding in enumerate(findings):
         row = _row(report, finding)
         left -= len(row) + 1
         if left < 0:
-            yield from [
-                "",
-                f"{count(len(report.findings) - at)} more did not fit here; JSON and HTML hold them all.",
-            ]
+            yield from ["", f"{count(len(findings) - at)} more did not fit here; JSON and HTML hold them all."]
             break
         yield row
     yield from ["", "</details>", ""]
@@ -151,7 +152,8 @@ def _row(report: GateReport, finding: GateFinding) -> str:
     cells: Sequence[str] = (
         str(finding.verdict),
         code(finding.name).replace("|", "\\|"),
-        gate_page.standing(report, finding),
+        gate_page.is_required(finding),
+        gate_page.is_blocking(report, finding),
         gate_words.change(finding),
         gate_words.limits(finding),
         gate_words.allowed(finding),
@@ -162,12 +164,25 @@ def _row(report: GateReport, finding: GateFinding) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _notes(report: GateReport) -> Iterator[str]:
-    if report.notes:
-        yield from _titled("Notes", _listed((f"- {_opening(prose(note))}" for note in report.notes), len(report.notes)))
-    if report.decision is not Decision.GO:
-        yield from ["", "A missing answer is never counted as a pass."]
-    yield ""
+def _folds(report: GateReport) -> Iterator[str]:
+    """What few need: names of what was not tested, and how everything was inferred."""
+    idle = [
+        f"- {code(f.name)}: {prose(f'needs {f.needs}' if f.needs else 'no data')}" for f in gate_page.not_tested(report)
+    ]
+    if idle:
+        yield from _folded(f"Not tested, by name ({count(len(idle))})", idle[:MOST_IDLE], len(idle) - MOST_IDLE)
+    answers = [f"- {code(id_)}: {prose(why)}" for id_, why in gate_page.read_first(report)]
+    if answers:
+        yield from _folded("Why these answers are to be read first", answers[:MOST], len(answers) - MOST)
+    notes = [f"- {_opening(prose(one))}" for one in gate_page.for_statisticians(report)]
+    yield from _folded("For statisticians", notes[:MOST], len(notes) - MOST)
+
+
+def _folded(title: str, body: Sequence[str], left: int) -> Iterator[str]:
+    yield from ["", "<details>", f"<summary>{title}</summary>", "", *body]
+    if left > 0:
+        yield f"- and {count(left)} more; JSON and HTML hold them."
+    yield from ["", "</details>"]
 
 
 def _opening(text: str) -> str:

@@ -3,38 +3,67 @@
 from dataclasses import dataclass
 
 from monitor.check import Verdict
+from monitor.gate.causes import OF_OUTCOMES, by_cause
 from monitor.gate.result import Decision, GateFinding, GateReport
 from monitor.report import gate_words, wording
-from monitor.report.wording import name
+from monitor.report.gate_subjects import SUBJECTS
+from monitor.report.wording import count, name
 
 NAME = 120  # characters of a finding's name
 ABSENT = "required, and yielded nothing: absence is no pass"
-SAW_NOTHING = "Not required, and nothing to look at"
-ALL_SETTLED = "Everything that was looked at was settled. Harm within what is allowed is not ruled out."
+ALL_SETTLED = "Everything that was looked at was decided. A fall within what is allowed is not ruled out."
+RECORDED = "none: a gate over event files never is recorded, one over a store is"
+KEY = (
+    "In points, minus is worse: change (of decoupling: measured against the least that the reward should have"
+    " brought), its range, the fall that is allowed, the smallest fall that would have been seen. Needed: units in all"
+    " for a pass, if the candidate is as good."
+)
 ORDER = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 
 @dataclass(frozen=True)
 class Blocker:
-    """Something that keeps the decision from GO. finding: None where a required check yielded nothing."""
+    """One cause that keeps the decision from GO. names: of the findings that share it, the one that tells most first.
 
-    name: str
+    finding: that first one; None where a required check yielded nothing.
+    """
+
+    names: tuple[str, ...]
     finding: GateFinding | None
 
     @property
     def verdict(self) -> Verdict:
         return self.finding.verdict if self.finding else Verdict.INCONCLUSIVE
 
-    def told(self, alpha: float) -> str:
-        """What it showed and how sure it is."""
-        return gate_words.told(self.finding, alpha) if self.finding else ABSENT
+    @property
+    def title(self) -> str:
+        """The group it speaks of, where outcomes of groups block; else the check."""
+        if self.finding is None or self.finding.check not in OF_OUTCOMES:
+            return name(self.names[0], NAME)
+        return gate_words.where(self.finding)
+
+    @property
+    def told(self) -> str:
+        """What it showed."""
+        return gate_words.told(self.finding) if self.finding else ABSENT
 
 
 def blockers(report: GateReport) -> list[Blocker]:
     """What the report says blocks, in its order, then findings that say so themselves: neither is ever left out."""
     findings = {finding.name: finding for finding in report.findings}
-    named = dict.fromkeys([*report.blocking, *(f.name for f in report.findings if f.blocks)])
-    return [Blocker(one, findings.get(one)) for one in named]
+    named = blocking_names(report)
+    groups = {group[0].name: group for group in by_cause(findings[one] for one in named if one in findings)}
+    leads = {one.name: lead for lead, group in groups.items() for one in group}
+    found = {}
+    for one in named:
+        lead = leads.get(one, one)
+        found[lead] = Blocker(tuple(f.name for f in groups.get(lead, ())) or (one,), findings.get(lead))
+    return list(found.values())
+
+
+def blocking_names(report: GateReport) -> list[str]:
+    """Names of everything that blocks, worst first."""
+    return list(dict.fromkeys([*report.blocking, *(f.name for f in report.findings if f.blocks)]))
 
 
 def blocks(report: GateReport, finding: GateFinding) -> bool:
@@ -42,13 +71,19 @@ def blocks(report: GateReport, finding: GateFinding) -> bool:
 
 
 def ranked(report: GateReport) -> list[GateFinding]:
-    """What blocks, as the report ranks it; then harm, what broke, is not settled, passed, saw nothing."""
-    first = {blocker.name: rank for rank, blocker in enumerate(blockers(report))}
-    idle = {one.name for one in saw_nothing(report)}
+    """What blocks, as the report ranks it; then harm, what broke, is not decided, passed, saw nothing."""
+    first = {one: rank for rank, one in enumerate(blocking_names(report))}
+    idle = {one.name for one in not_tested(report)}
     return sorted(
         report.findings,
         key=lambda f: (first.get(f.name, len(first)), f.name in idle, ORDER.index(f.verdict), not f.required),
     )
+
+
+def tested(report: GateReport) -> list[GateFinding]:
+    """The rows of the table: all but what had no data and does not block."""
+    idle = {one.name for one in not_tested(report)}
+    return [one for one in ranked(report) if one.name not in idle]
 
 
 def reported(report: GateReport) -> list[GateFinding]:
@@ -57,48 +92,64 @@ def reported(report: GateReport) -> list[GateFinding]:
 
 
 def left_open(report: GateReport) -> list[GateFinding]:
-    """Not settled although something was looked at, or broken, without blocking."""
+    """Not decided although something was looked at, without blocking; one for each cause, none that blocks anyway."""
     wanted = (Verdict.ERROR, Verdict.INCONCLUSIVE)
-    idle = {one.name for one in saw_nothing(report)}
-    return [f for f in ranked(report) if f.verdict in wanted and not blocks(report, f) and f.name not in idle]
+    told = {(f.check in OF_OUTCOMES, *sorted(f.slice.items())) for f in report.findings if blocks(report, f)}
+    others = [
+        f
+        for f in tested(report)
+        if f.verdict in wanted
+        and not blocks(report, f)
+        and not (f.check in OF_OUTCOMES and (True, *sorted(f.slice.items())) in told)
+    ]
+    return [group[0] for group in by_cause(others)]
 
 
-def saw_nothing(report: GateReport) -> list[GateFinding]:
-    """Findings that were not required and had nothing to look at."""
+def not_tested(report: GateReport) -> list[GateFinding]:
+    """Findings that had no data and do not block."""
     return [f for f in report.findings if f.verdict is Verdict.INCONCLUSIVE and not f.n and not blocks(report, f)]
 
 
-def unseen(blocker: Blocker) -> str:
-    """What an unsettled blocker would have overlooked."""
-    return gate_words.overlooked(blocker.finding) if blocker.finding else gate_words.NO_SIGHT
-
-
-def unsettled(report: GateReport) -> list[Blocker]:
-    """Blockers that were not settled, where a reader must know how little was seen."""
-    return [blocker for blocker in blockers(report) if blocker.verdict is Verdict.INCONCLUSIVE]
-
-
-def headline(report: GateReport) -> str:
-    """The decision in one line of plain text."""
-    return gate_words.headline(report, [blocker.name for blocker in blockers(report)], lambda text: name(text, NAME))
-
-
-def how_sure(report: GateReport) -> str:
-    """What the decision promises."""
-    harmful = [one.finding for one in blockers(report) if one.finding and one.verdict is Verdict.FAIL]
-    return gate_words.how_sure(report, harmful)
+def not_tested_told(report: GateReport) -> str:
+    """How many checks had no data, and what they would have looked at; "" where all had some."""
+    idle = not_tested(report)
+    if not idle:
+        return ""
+    seen = {f.check for f in report.findings if f.n or f.verdict is Verdict.ERROR}
+    every = {f.check for f in report.findings}
+    without = list(dict.fromkeys(f.check for f in idle if f.check not in seen))
+    if not without:
+        return f"Not tested: {wording.plural(len(idle), 'group')} had no data. They count neither for nor against."
+    topics = ", ".join(_topic(one) for one in without)
+    return (
+        f"Not tested: {count(len(without))} of {count(len(every))} checks had no data. They count neither for nor"
+        f" against. Among them: {topics}."
+    )
 
 
 def details(finding: GateFinding) -> list[tuple[str, str]]:
     """What else is known of a finding: title and sentence."""
     told = (
-        ("Moved", gate_words.reward_beside_outcome(finding)),
+        ("Reward", gate_words.reward(finding)),
         ("Looks like", gate_words.looks_like(finding)),
-        ("The check says", _remarks(finding)),
-        ("To settle it", _to_settle(finding)),
-        ("Inferred by", name(finding.method, 200)),
     )
     return [(title, words) for title, words in told if words]
+
+
+def for_statisticians(report: GateReport) -> list[str]:
+    """How each was inferred, what checks remark, and the notes of the gate."""
+    share = f"{100 * report.alpha:.3g}%"
+    lines = [
+        f"The truth lies beyond either end of a range with chance {share} at most (2.5% where the method is"
+        f" {gate_words.FIXED}); harm is shared among all tests by Holm's method, a GO needs every required test alone"
+    ]
+    methods: dict[str, list[str]] = {}
+    for finding in tested(report):
+        if finding.method:
+            methods.setdefault(name(finding.method, 200), []).append(name(finding.name, NAME))
+    lines += [f"{method}: {', '.join(names)}" for method, names in methods.items()]
+    lines += [f"{name(f.name, NAME)}: {said}" for f in tested(report) if (said := _remarks(f))]
+    return [*lines, *(name(note, 600) for note in report.notes)]
 
 
 def next_steps(report: GateReport) -> list[str]:
@@ -107,40 +158,46 @@ def next_steps(report: GateReport) -> list[str]:
         return [name(step, 600) for step in report.next_steps]
     if report.decision is Decision.GO:
         return ["Promote: nothing stands in the way"]
-    return ["Do not promote; what blocks says what would settle it, run the gate again after that"]
+    return ["Do not promote; what blocks says what would decide it, run the gate again after that"]
+
+
+def read_first(report: GateReport) -> list[tuple[str, str]]:
+    """Answers a person should read: id, and why it was chosen with its figures; never its words."""
+    return [(one.response_id, f"{name(one.why)}{_figures(one.reward, one.outcome)}") for one in report.examples]
 
 
 def frame(report: GateReport) -> list[tuple[str, str]]:
     """Where, when and how the question was asked: title and value."""
-    record = "not stored" if report.record is None else str(report.record)
     return [
         ("loop", name(report.loop)),
         ("as of", wording.moment(report.as_of)),
         ("stage", name(report.stage)),
-        ("chance of a wrong decision", f"at most {100 * report.alpha:.3g}%"),
-        ("record", record),
+        ("record", RECORDED if report.record is None else str(report.record)),
     ]
 
 
-def standing(report: GateReport, finding: GateFinding) -> str:
-    """What a finding means for the decision, in a word."""
-    if blocks(report, finding):
-        return "blocks"
-    if finding.verdict is Verdict.FAIL:
-        return "reported"
-    return "required" if finding.required else "optional"
+def is_required(finding: GateFinding) -> str:
+    return "yes" if finding.required else "no"
+
+
+def is_blocking(report: GateReport, finding: GateFinding) -> str:
+    return "yes" if blocks(report, finding) else "no"
+
+
+def _topic(check: str) -> str:
+    return SUBJECTS[check].topic if check in SUBJECTS else name(check)
+
+
+def _figures(reward: float | None, outcome: float | None) -> str:
+    told = [f"{what} {value:.3g}" for what, value in (("reward", reward), ("outcome", outcome)) if value is not None]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _remarks(finding: GateFinding) -> str:
-    """What the check's message adds: its figures, in which plus is worse, are told in words already."""
+    """What the check's message adds to its figures, which are told in words already."""
     if finding.verdict is Verdict.ERROR or not finding.n:
         return ""
     clauses = finding.message.split("; ")
     return name(
         "; ".join(one for one in clauses if ", tolerated " not in one and one != finding.needs), gate_words.SAID
     )
-
-
-def _to_settle(finding: GateFinding) -> str:
-    """What an INCONCLUSIVE says anyway is left out."""
-    return "" if finding.verdict is Verdict.INCONCLUSIVE else name(finding.needs, gate_words.SAID)

@@ -13,11 +13,10 @@ from rich.text import Text
 
 from monitor.check import Verdict
 from monitor.gate.result import Decision, GateReport
-from monitor.report import gate_page, gate_words
+from monitor.report import gate_page, gate_story, gate_words
 from monitor.report.wording import count, name
 
 WIDTH = 100
-KEY = "limit: what is allowed; seen: the smallest harm that would have been; needed: units in all for a pass"
 STYLES = {
     Decision.GO: "bold green",
     Decision.NO_GO: "bold red",
@@ -54,53 +53,65 @@ def _console(file: IO[str], width: int | None, no_color: bool | None = None) -> 
 
 
 def _parts(report: GateReport) -> Iterator[RenderableType]:
-    yield _text(gate_page.headline(report), STYLES[report.decision])
-    yield _text("   ".join(f"{title} {value}" for title, value in gate_page.frame(report)), "dim")
+    yield _text(gate_story.headline(report), STYLES[report.decision])
+    yield _text(" ".join(gate_story.story(report)))
+    yield from _section("How sure", [_indented(gate_story.how_sure(report))])
+    yield from _section("Words", [_indented(gate_story.definitions(report))])
+    if idle := gate_page.not_tested_told(report):
+        yield from _section("Not tested", [_indented(idle.removeprefix("Not tested: "))])
     blocking = gate_page.blockers(report)
     if blocking:
-        yield from _section("What blocks it", (part for one in blocking for part in _blocker(report, one)))
-    yield from _section("How sure", [_indented(gate_page.how_sure(report))])
-    yield from _section("What was not seen", _not_seen(report))
-    steps = enumerate(gate_page.next_steps(report), 1)
-    yield from _section("What to do next", (_indented(f"{at}. {step}") for at, step in steps))
-    if report.findings:
-        yield from _section("Every finding, in points", [_indented(KEY), _table(report)])
-    if report.notes:
-        yield from _section("Notes", (_indented(f"- {name(note, 600)}") for note in report.notes))
+        yield from _section("What blocks it", (part for one in blocking for part in _blocker(one)))
+    yield from _section(
+        "What to do next", (_indented(f"{at}. {step}") for at, step in enumerate(gate_page.next_steps(report), 1))
+    )
+    if answers := gate_page.read_first(report):
+        yield from _section("Answers to read first", (_indented(f"- {name(id_)}: {why}") for id_, why in answers))
+    yield from _others(report, bool(blocking or idle))
+    yield from _section("What blocks, as a rule", [_indented(gate_story.RULE)])
+    if gate_page.tested(report):
+        yield from _section("Every finding with data", [_indented(gate_page.KEY), _table(report)])
+    yield from _section("For statisticians", (_indented(f"- {one}") for one in gate_page.for_statisticians(report)))
+    yield Text()
+    yield _text("   ".join(f"{title} {value}" for title, value in gate_page.frame(report)), "dim")
 
 
-def _blocker(report: GateReport, blocker: gate_page.Blocker) -> Iterator[RenderableType]:
-    finding = blocker.finding
-    yield _indented(f"{blocker.verdict} {name(blocker.name, gate_page.NAME)}", STYLES[blocker.verdict])
-    yield _indented(gate_words.sentence(blocker.told(report.alpha)), by=4)
-    for title, words in gate_page.details(finding) if finding else []:
+def _blocker(blocker: gate_page.Blocker) -> Iterator[RenderableType]:
+    yield _indented(f"{blocker.verdict} {blocker.title}", STYLES[blocker.verdict])
+    yield _indented(gate_words.sentence(blocker.told), by=4)
+    for title, words in gate_page.details(blocker.finding) if blocker.finding else []:
         yield _indented(f"{title}: {words}", by=4)
+    yield _indented(f"Checks: {', '.join(name(one, gate_page.NAME) for one in blocker.names)}", by=4)
 
 
-def _not_seen(report: GateReport) -> Iterator[RenderableType]:
-    blind, others = gate_page.unsettled(report), gate_page.left_open(report)
-    for one in blind:
-        yield _indented(f"- {name(one.name, gate_page.NAME)} (blocks): {gate_page.unseen(one)}.")
-    for finding in others:
-        yield _indented(f"- {name(finding.name, gate_page.NAME)}: {gate_words.told(finding, report.alpha)}.")
-    if idle := gate_page.saw_nothing(report):
-        yield _indented(f"- {gate_page.SAW_NOTHING}: {', '.join(name(f.name, gate_page.NAME) for f in idle)}.")
-    if not blind and not others and not idle:
-        yield _indented(gate_page.ALL_SETTLED)
+def _others(report: GateReport, told: bool) -> Iterator[RenderableType]:
+    """What failed or was not decided without blocking. told: whether anything else was left to tell."""
+    lists = (
+        ("Failed, and only informs", gate_page.reported(report)),
+        ("Looked at, and not decided", gate_page.left_open(report)),
+    )
+    for title, findings in lists:
+        lines = (_indented(f"- {name(f.name, gate_page.NAME)}: {gate_words.told(f)}.") for f in findings)
+        if findings:
+            yield from _section(title, lines)
+    if not told and not lists[1][1]:
+        yield Text()
+        yield _text(gate_page.ALL_SETTLED)
 
 
 def _table(report: GateReport) -> Table:
     """Each column's own words stay whole; the finding's name takes what room is left."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, header_style="bold", show_edge=False)
     for title, justify in _columns():
-        narrow = {"finding": None, "between": 11}
+        narrow = {"finding": None, "between": 8}
         table.add_column(
             _text(title), justify=justify, no_wrap=title not in narrow, overflow="fold", max_width=narrow.get(title)
         )
-    for finding in gate_page.ranked(report):
+    for finding in gate_page.tested(report):
         cells: Sequence[str] = (
             name(finding.name, gate_page.NAME).replace("[", "\n[", 1),
-            gate_page.standing(report, finding),
+            gate_page.is_required(finding),
+            gate_page.is_blocking(report, finding),
             gate_words.change(finding),
             gate_words.limits(finding),
             gate_words.allowed(finding),
@@ -113,8 +124,8 @@ def _table(report: GateReport) -> Table:
 
 
 def _columns() -> list[tuple[str, JustifyMethod]]:
-    left = ("verdict", "finding", "", "change", "between")
-    right = ("limit", "units", "seen", "needed")
+    left = ("verdict", "finding", "required", "blocks")
+    right = ("change", "between", "allowed", "units", "seen", "needed")
     return [*((title, "left") for title in left), *((title, "right") for title in right)]
 
 

@@ -92,5 +92,5 @@ def test_links_lead_to_what_blocks(browser: Any, tmp_path: Path) -> None:
     page.goto(file.as_uri())
     page.click("text=anchored_decoupling >> nth=0")
     assert page.evaluate("location.hash") == "#blocker-2"
-    assert "Not settled" in page.inner_text("#blocker-2")
+    assert "Not decided" in page.inner_text("#blocker-2")
     page.close()

@@ -17,7 +17,7 @@ from markdown_it.token import Token
 
 from monitor.check import Interval, Verdict, load_checks
 from monitor.gate.result import Decision, GateFinding, GateReport
-from monitor.report import gate_page, gate_words
+from monitor.report import gate_page, gate_story, gate_words
 from monitor.report.gate_annotations import gate_annotations, gate_output
 from monitor.report.gate_html import gate_html
 from monitor.report.gate_json import gate_json
@@ -107,36 +107,116 @@ def test_every_output_tells_the_decision_and_names_what_blocks(
 
 def test_markdown_alone_answers_what_blocks_how_sure_and_what_now() -> None:
     lines = gate_markdown(blocked_gate()).splitlines()
-    assert lines[0] == (
-        "## NO-GO: `support-2026-11-20` must not replace `support-2026-11-13`; "
-        "blocked by `reward_outcome_decoupling[tier=enterprise]`."
+    assert lines[0] == "## NO-GO: keep `support-2026-11-13`, do not ship `support-2026-11-20`."
+    assert lines[2] == (
+        "**What happened.** On tier=enterprise, support-2026-11-20's outcome is 4.0 points lower (from 71.2% to 67.2%;"
+        " 2.0 allowed; 1,240 prompts), while its reward rose 6.1 points. On tier=free it is 1.4 points higher."
     )
     told = "\n".join(lines)
     for part in (
-        "fell 4.0 points (between 2.4 and 5.6; 5% chance at each end to be outside), more than the 2.0 allowed; "
-        "1,240 paired items.",
-        "reward rose 6.1 points (4.9 to 7.3), outcome fell 4.0 points (2.4 to 5.6)",
+        "this gate would wrongly say NO-GO at most 5 times in 100; here the drop is at least 2.4 points where 2.0 is"
+        " allowed.",
+        "Outcome: `resolved`, what really came of an answer. Reward: `helpful-rm`, what the model is trained on.",
+        "outcome -4.0 points, between -5.6 and -2.4 (from 71.2% to 67.2%); a fall of 2.0 is allowed; 1,240 prompts.",
+        "Reward: +6.1 points, between +4.9 and +7.3",
         "Looks like: Reward up, users worse",
-        "at most 5% of such gates would say NO-GO",
+        "Checks: `reward_outcome_decoupling[tier=enterprise]`",
         "1. Do not promote support-2026-11-20; support-2026-11-13 keeps serving\n",
-        "`reward-drift examples --checkpoint support-2026-11-20 --slice tier=enterprise`",
+        "- `r-20418`: high reward, failed outcome (reward 0.94, outcome 0)",
     ):
         assert part in told
-    order = [told.index(f"### {title}") for title in ("What blocks it", "How sure", "What was not seen", "What to do")]
+    order = [told.index(title) for title in ("**What happened", "**How sure", "### What blocks it", "### What to do")]
     assert order == sorted(order)
 
 
-def test_what_was_not_seen_is_told_with_its_size_and_what_would_settle_it() -> None:
+def test_a_go_says_what_it_rests_on() -> None:
+    told = gate_markdown(passed_gate())
+    assert told.splitlines()[2].startswith(
+        "**What happened.** Overall, support-2026-11-20's outcome is 1.2 points higher (from 68.4% to 69.6%; between"
+        " +0.3 and +2.1; a fall of more than 2.0 would not have been allowed; 9,034 prompts), while its reward rose 2.1"
+        " points."
+    )
+    assert "Required, and passed: `reward_outcome_decoupling`." in told
+    assert "Groups that had to pass, each for itself: tier=enterprise; tier=free." in told
+    assert "this gate would wrongly say GO at most 5 times in 100; a drop of up to 1.6 points can still have" in told
+    whole = dataclasses.replace(passed_gate(), findings=passed_gate().findings[:1])
+    assert "No groups were checked separately" in gate_markdown(whole)
+    assert "here even the low end of every required range, +0.3, is no drop." in gate_markdown(whole)
+
+
+@pytest.mark.parametrize("write", [gate_markdown, gate_html, gate_junit])
+def test_every_report_says_that_what_has_no_data_is_no_pass(write: Callable[[GateReport], str]) -> None:
+    for make in SAMPLES[:4]:
+        if write is not gate_junit or make is not passed_gate:  # a decision that passed has no text in JUnit
+            assert "A check without data never counts as passed; if it is required, it blocks." in write(make())
+
+
+def test_what_is_not_decided_says_between_what_it_may_lie_and_what_would_decide_it() -> None:
     told = gate_markdown(unsettled_gate())
-    assert "60 paired items; a fall of 12.0 points or more would have been seen; 1,374 paired items in all" in told
-    assert "(blocks): a fall of 12.0 points or more would have been seen, a smaller one perhaps not." in told
-    assert "`capability_regression[category=refund_policy]` (blocks): nothing was measured" in told
-    assert "**ERROR** `licence_status`: the check broke" in told
+    assert "(from 68.4% to 66.7%; between -7.7 and +4.3; a fall of more than 2.0 must be ruled out, and is not;" in told
+    assert (
+        "60 prompts; about 1,374 prompts in all would decide it, if the candidate is as good as the reference" in told
+    )
+    assert "would have been seen" not in told.partition("<details>")[0]
+    assert "`capability_regression[category=refund_policy]` is required: no data;" in told
+    assert "`licence_status`: the check broke" in told
+    few = dataclasses.replace(unsettled_gate(), findings=unsettled_gate().findings[:2], blocking=[])
+    assert "**How sure.** Too little data to decide: it may be better or worse, so it does not ship." in gate_markdown(
+        few
+    )
+    assert "Overall it passed: +0.8 points, between -0.5 and +2.1." in gate_markdown(few)
 
 
-def test_checks_that_saw_nothing_and_were_not_required_take_one_line() -> None:
+def test_findings_of_one_cause_are_one_blocker_with_every_check_named() -> None:
+    first = blocked_gate().findings[0]
+    others = [
+        dataclasses.replace(first, check=check, outcome_change=Interval(), reward_change=Interval())
+        for check in ("worst_cohort", "cohort_regression")
+    ]
+    report = dataclasses.replace(
+        blocked_gate(), findings=[*others, first], blocking=[one.name for one in (*others, first)]
+    )
+    [blocker] = gate_page.blockers(report)
+    assert [name.partition("[")[0] for name in blocker.names] == [
+        "reward_outcome_decoupling",
+        "cohort_regression",
+        "worst_cohort",
+    ]
+    assert gate_markdown(report).count("-4.0 points, between") == 1
+    elsewhere = dataclasses.replace(others[0], slice={})
+    report = dataclasses.replace(report, findings=[*report.findings, elsewhere])
+    assert len(gate_page.blockers(report)) == 2
+
+
+def test_what_blocks_already_is_not_told_again_as_left_open() -> None:
+    few = unsettled_gate().findings[1]
+    twin = dataclasses.replace(few, check="cohort_regression", required=False, blocks=False)
+    blocking = dataclasses.replace(few, check="reward_outcome_decoupling")
+    report = dataclasses.replace(unsettled_gate(), findings=[blocking, twin], blocking=[blocking.name])
+    assert gate_page.left_open(report) == []
+    apart = dataclasses.replace(twin, slice={"locale": "fr"})
+    report = dataclasses.replace(report, findings=[blocking, twin, apart])
+    assert gate_page.left_open(report) == [apart]
+
+
+def test_harm_that_only_the_promise_of_the_reward_shows_tells_the_outcome_itself_too() -> None:
+    short = dataclasses.replace(
+        blocked_gate().findings[0], effect=Interval(0.05, 0.03, 0.07), outcome_change=Interval(0.005, -0.011, 0.021)
+    )
+    assert gate_words.told(short) == (
+        "outcome, measured against the least that its reward should have brought, -5.0 points, between -7.0 and -3.0;"
+        " the outcome itself +0.5 points; a fall of 2.0 is allowed; 1,240 prompts"
+    )
+
+
+def test_checks_without_data_are_counted_in_sight_and_named_in_a_fold() -> None:
     told = gate_markdown(blocked_gate())
-    assert "- Not required, and nothing to look at: `golden_items`, `rollback_readiness`." in told
+    shown, _, folded = told.partition("<details>")
+    sentence = "**Not tested:** 2 of 7 checks had no data. They count neither for nor against. Among them: golden items"
+    assert sentence in shown
+    assert "golden_items" not in shown
+    assert "- `golden_items`: needs a category of kind golden" in folded
+    assert "| `golden_items` |" not in told
     assert [f.check for f in gate_page.ranked(blocked_gate())][-2:] == ["golden_items", "rollback_readiness"]
     assert "golden_items" not in gate_annotations(blocked_gate())
     assert "a category of kind golden" in gate_html(blocked_gate())
@@ -146,9 +226,27 @@ def test_harm_that_is_only_reported_is_no_reason_to_stop_and_is_still_told() -> 
     told = gate_markdown(passed_gate())
     assert told.startswith("## GO: ")
     assert "What blocks it" not in told
-    assert "### Shown harmful, reported only" in told
+    assert "It only informs, but it failed: `rubric_overfitting[pair=helpful-rm, held-out-rm]`" in told
+    assert "### Failed, and only informs" in told
     assert ":warning:" not in told
     assert "::warning title=FAIL rubric_overfitting" in gate_annotations(passed_gate())
+
+
+def test_an_answers_words_are_shown_by_the_page_alone_and_never_recorded() -> None:
+    report = blocked_gate()
+    for write in (gate_markdown, gate_junit, gate_json, render_gate_text):
+        assert "r-20418" in write(report)
+        assert "Where is my refund?" not in write(report)
+    assert "Where is my refund?" in gate_html(report)
+    assert "Where is my refund?" not in json.dumps(report.to_dict())
+
+
+def test_a_freeze_says_who_stopped_it_and_no_chance() -> None:
+    freeze = GateFinding("frozen", {}, Verdict.FAIL, Interval(), 0.0, 1, 0, "frozen by ann: incident 7", blocks=True,
+                         method="census")  # fmt: skip
+    told = gate_markdown(dataclasses.replace(blocked_gate(), findings=[freeze], blocking=["frozen"]))
+    assert "`frozen`: frozen by ann: incident 7." in told
+    assert "Somebody stopped every promotion: no chance is in it." in told
 
 
 def test_a_required_check_that_yields_nothing_is_told_by_every_output() -> None:
@@ -167,7 +265,7 @@ def test_markdown_stays_under_its_limit_and_keeps_its_marker() -> None:
     assert LIMIT - 5_000 < len(told) <= LIMIT
     assert told.endswith(f"{MARKER}\n")
     assert "more did not fit here" in told
-    assert told.count("</details>") == 1
+    assert told.count("<details>") == told.count("</details>") == 2
     assert len(gate_markdown(hostile_gate("a" * 70_000))) <= LIMIT
 
 
@@ -218,7 +316,7 @@ def test_code_keeps_what_it_quotes() -> None:
 def test_a_pipe_in_a_name_opens_no_column() -> None:
     rows = [line for line in gate_markdown(hostile_gate("a|b\\|c")).splitlines() if line.startswith("| FAIL")]
     for row in rows:
-        assert len(re.split(r"(?<!\\)\|", row)) == 11
+        assert len(re.split(r"(?<!\\)\|", row)) == 12
 
 
 def test_text_keeps_to_its_width_and_obeys_nobody(sample: GateReport) -> None:
@@ -249,7 +347,7 @@ def test_text_is_coloured_on_a_terminal_unless_refused(monkeypatch: pytest.Monke
     assert "\x1b[1;31m" in coloured.getvalue()
     assert "31m" not in plain.getvalue()
     assert "\x1b" not in file.getvalue()
-    assert "FAIL reward_outcome_decoupling[tier=enterprise]" in plain.getvalue()
+    assert "FAIL on tier=enterprise" in plain.getvalue()
 
 
 @pytest.mark.parametrize(("columns", "widest"), [("80", 80), ("200", 100)])
@@ -268,8 +366,9 @@ def test_text_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, columns: str, w
 def test_json_is_the_contract(sample: GateReport) -> None:
     told = json.loads(gate_json(sample), parse_constant=pytest.fail)
     wanted = "decision candidate reference blocking findings loop as_of stage alpha notes next_steps bound record"
-    assert list(told) == wanted.split()
-    keys = "check slice verdict effect tolerance n n_needed message"
+    assert list(told)[: len(wanted.split())] == wanted.split()
+    assert {"outcome", "reward", "higher_is_better", "examples"} <= told.keys()
+    keys = "check slice verdict effect tolerance n n_needed message visible baseline pairs_needed"
     assert all(set(keys.split()) <= finding.keys() for finding in told["findings"])
 
 
@@ -305,7 +404,7 @@ def test_junit_skips_what_is_left_open_without_blocking() -> None:
     assert cases["rubric_overfitting[pair=helpful-rm, held-out-rm]"] == ("skipped", "")
     assert _cases(gate_junit(passed_gate()))["rubric_overfitting[pair=helpful-rm, held-out-rm]"] == ("skipped", "")
     skipped = next(ElementTree.fromstring(gate_junit(blocked_gate())).iter("skipped"))
-    assert skipped.get("message", "").startswith("does not block, inconclusive: not settled: ")
+    assert skipped.get("message", "").startswith("does not block, inconclusive: not decided: ")
 
 
 def test_a_decision_without_a_named_cause_still_fails_the_suite() -> None:
@@ -364,12 +463,10 @@ def test_html_ids_are_unique_and_named(sample: GateReport) -> None:
 def test_html_tells_every_figure_of_what_blocks() -> None:
     told = Page(gate_html(blocked_gate())).text
     for part in (
-        "May support-2026-11-20 replace support-2026-11-13 ? No: harm was shown.",
-        "fell 4.0 2.4 to 5.6",
-        "Allowed 2.0",
-        "n=1,240",
-        "Smallest visible 3.1",
-        "Needed for a pass",
+        "NO-GO: keep support-2026-11-13, do not ship support-2026-11-20.",
+        "On tier=enterprise, support-2026-11-20's outcome is 4.0 points lower (from 71.2% to 67.2%;",
+        "Reward +6.1 points, between +4.9 and +7.3",
+        "yes yes -4.0 -5.6 to -2.4 2.0 1,240 3.1 -",
         "anchors:support-v3",
     ):
         assert part in told
@@ -403,56 +500,59 @@ def test_a_bound_far_outside_is_cut_with_an_arrow() -> None:
 @pytest.mark.parametrize(
     ("effect", "words"),
     [
-        (Interval(0.03, 0.01, 0.05), "fell 3.0 points (between 1.0 and 5.0; 5% chance at each end to be outside)"),
-        (Interval(-0.03, -0.05, -0.01), "rose 3.0 points (between 1.0 and 5.0; 5% chance at each end to be outside)"),
-        (Interval(0.0, -0.02, 0.02), "did not move (between a rise of 2.0 and a fall of 2.0; 5% chance"),
-        (Interval(0.03), "fell 3.0 points (no interval)"),
+        (Interval(0.03, 0.01, 0.05), "outcome -3.0 points, between -5.0 and -1.0;"),
+        (Interval(-0.03, -0.05, -0.01), "outcome +3.0 points, between +1.0 and +5.0;"),
+        (Interval(0.0, -0.02, 0.02), "outcome 0.0 points, between -2.0 and +2.0;"),
+        (Interval(0.03), "outcome -3.0 points, no range;"),
     ],
 )
-def test_plus_is_a_fall_of_what_should_be_high(effect: Interval, words: str) -> None:
+def test_minus_is_worse_for_people(effect: Interval, words: str) -> None:
     finding = GateFinding("cohort_regression", {}, Verdict.FAIL, effect, 0.02, 9, 0, "")
-    assert words in gate_words.told(finding, 0.05)
+    assert words in gate_words.told(finding)
+    assert json.loads(gate_json(dataclasses.replace(blocked_gate(), findings=[finding])))["findings"][0]["effect"][
+        "value"
+    ] == pytest.approx(effect.value)
 
 
-def test_plus_is_a_rise_of_what_should_be_low() -> None:
+def test_every_check_speaks_of_something_that_falls_under_harm() -> None:
     finding = GateFinding("rubric_overfitting", {}, Verdict.FAIL, Interval(0.03, 0.01, 0.05), 0.02, 9, 0, "")
-    assert "rose 3.0 points" in gate_words.told(finding, 0.05)
-
-
-def test_a_plugin_that_nobody_put_into_words_is_told_without_a_direction_that_may_be_wrong() -> None:
-    finding = GateFinding("a_plugin", {}, Verdict.FAIL, Interval(0.03, 0.01, 0.05), 0.02, 9, 0, "")
-    assert gate_words.told(finding, 0.05).startswith("the result worsened 3.0 points (between 1.0 and 5.0;")
-
-
-def test_a_check_with_an_interval_of_its_own_tells_its_own_chance() -> None:
-    finding = dataclasses.replace(blocked_gate().findings[0], method="95% interval")
-    assert "2.5% chance at each end" in gate_words.told(finding, 0.05)
+    assert gate_words.told(finding).startswith("gain by a ruler it was not trained on, beside the trained one, -3.0")
+    plugin = dataclasses.replace(finding, check="a_plugin")
+    assert gate_words.told(plugin).startswith("result -3.0 points, between -5.0 and -1.0;")
 
 
 def test_a_census_has_no_chance_in_it() -> None:
     leak = GateFinding("feedback_purpose_leak", {}, Verdict.FAIL, Interval(0.01, 0.01, 0.01), 0.0, 800, 0, "8 of 800",
                        blocks=True, method="census")  # fmt: skip
-    assert gate_words.told(leak, 0.05) == (
-        "records that debugging reached: 1.0%, more than the 0.0% allowed; all 800 counted"
-    )
+    assert gate_words.told(leak) == "records that debugging reached: 1.0%, 0.0% allowed; all 800 counted"
     plugin = dataclasses.replace(leak, check="a_plugin")
-    assert gate_words.told(plugin, 0.05).startswith("share at fault: 1.0%")
+    assert gate_words.told(plugin).startswith("share at fault: 1.0%")
     report = dataclasses.replace(blocked_gate(), findings=[leak], blocking=[leak.name])
-    assert gate_page.how_sure(report) == "What blocks was counted, every one of them: no chance is in it."
+    assert gate_story.how_sure(report) == "What blocks was counted, every one of them: no chance is in it."
 
 
 def test_a_count_that_leaves_some_unknown_says_between_what() -> None:
     open_ = GateFinding("golden_items", {}, Verdict.INCONCLUSIVE, Interval(0.02, 0.01, 0.03), 0.0, 100, None, "",
                         method="census")  # fmt: skip
-    assert gate_words.told(open_, 0.05) == (
-        "not settled: golden items that fail: 1.0% to 3.0%, as some are not known, and 0.0% is allowed; 100 looked at"
+    assert gate_words.told(open_) == (
+        "not decided: golden items that fail: 1.0% to 3.0%, as some are not known, 0.0% allowed; 100 looked at"
     )
     assert gate_words.limits(open_) == "1.0% to 3.0%"
 
 
 def test_enough_items_that_did_not_settle_it_are_no_call_for_more() -> None:
     finding = dataclasses.replace(unsettled_gate().findings[1], n=2_000)
-    assert gate_words.told(finding, 0.05).endswith("a candidate as good as the reference would most likely have passed")
+    assert gate_words.told(finding).endswith("a candidate as good as the reference would most likely pass")
+
+
+def test_what_failed_needs_no_more_units() -> None:
+    assert gate_words.units_needed(blocked_gate().findings[0]) == "-"
+    assert gate_words.units_needed(unsettled_gate().findings[1]) == "1,374"
+
+
+def test_a_gate_that_is_not_recorded_says_whether_that_is_to_be_expected() -> None:
+    assert dict(gate_page.frame(unsettled_gate()))["record"].startswith("none: a gate over event files never is")
+    assert dict(gate_page.frame(blocked_gate()))["record"] == "41"
 
 
 def test_every_registered_check_of_the_gate_is_told_in_words() -> None:
@@ -505,7 +605,7 @@ def _assert_inert(markdown: str) -> None:
     rows = [at for at, token in enumerate(tokens) if token.type == "tr_open"]
     for at in rows:
         end = next(i for i in range(at, len(tokens)) if tokens[i].type == "tr_close")
-        assert sum(token.type in ("th_open", "td_open") for token in tokens[at:end]) == 9
+        assert sum(token.type in ("th_open", "td_open") for token in tokens[at:end]) == 10
     for part in (part for token in tokens for part in token.children or []):
         assert part.type in ("text", "code_inline", "strong_open", "strong_close")
         if part.type == "text":
