@@ -313,9 +313,9 @@ def test_harm_beats_what_is_missing(asked: Asked) -> None:
     ids = [one["response_id"] for one in ran.json["examples"]]
     assert len(ids) == 5
     assert {one["checkpoint"] for one in ran.json["examples"]} == {"ckpt-1"}
-    assert all(not {"prompt", "response"} & one.keys() for one in ran.json["examples"])
+    assert {(one["prompt"], one["response"]) for one in ran.json["examples"]} == {(None, None)}
     assert ran.json["next_steps"][0] == "Keep ckpt-0; do not promote ckpt-1"
-    assert ran.json["next_steps"][1].startswith("Read answers of ckpt-1 where it is worst off")
+    assert ran.json["next_steps"][1].startswith("Read these answers of ckpt-1 where it is worst off")
     assert ran.json["next_steps"][1].endswith(", ".join(ids))
 
 
