@@ -1,13 +1,13 @@
 """Did reward and outcome move together? The change of both, checkpoint by checkpoint, in four named quarters."""
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from markupsafe import Markup
 
 from monitor.check import Interval
 from monitor.report import wording
 from monitor.report.svg import CHARACTER, LINE, Labels, Scale, label, line, marker, path, picture, round_ticks, tag
-from monitor.result import CheckpointSummary
 
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 14.0, 40.0
 NAME_ROOM = 96.0  # pixels that the longest name of a quarter takes
@@ -19,9 +19,20 @@ CORNERS = {  # (reward up, outcome up) -> what that is called
 }
 
 
+class Moved(Protocol):
+    """What is drawn of a row: what it is called, and how far both changed."""
+
+    @property
+    def checkpoint(self) -> str: ...
+    @property
+    def reward_change(self) -> Interval: ...
+    @property
+    def outcome_change(self) -> Interval: ...
+
+
 def quadrant_chart(
     id_: str,
-    rows: Sequence[CheckpointSummary],
+    rows: Sequence[Moved],
     alerted: Sequence[str],
     width: float,
     height: float,
@@ -50,13 +61,13 @@ def quadrant_chart(
     return picture(id_, "Reward change against outcome change", _description(drawn, of), width, height, body)
 
 
-def quarter(row: CheckpointSummary) -> str:
+def quarter(row: Moved) -> str:
     """The name of the quarter a checkpoint's values fall into; `no data` without both."""
     reward, outcome = row.reward_change.value, row.outcome_change.value
     return wording.NO_DATA if reward is None or outcome is None else CORNERS[(reward >= 0, outcome >= 0)]
 
 
-def _description(rows: Sequence[CheckpointSummary], of: str) -> str:
+def _description(rows: Sequence[Moved], of: str) -> str:
     shown = rows[-1]
     which = "The latest is" if of == "checkpoint" else "The last in the table is"
     return (
@@ -109,7 +120,7 @@ def _axes(x: Scale, y: Scale, width: float, height: float) -> Iterator[Markup]:
     yield label("↑ outcome change, points", 4, height - 6, "label outcome-text")
 
 
-def _error_bars(row: CheckpointSummary, x: Scale, y: Scale) -> Iterator[Markup]:
+def _error_bars(row: Moved, x: Scale, y: Scale) -> Iterator[Markup]:
     reward, outcome = row.reward_change, row.outcome_change
     at_x, at_y = x(reward.value or 0.0), y(outcome.value or 0.0)
     if reward.low is not None and reward.high is not None:
@@ -119,17 +130,22 @@ def _error_bars(row: CheckpointSummary, x: Scale, y: Scale) -> Iterator[Markup]:
 
 
 def _dots(
-    rows: Sequence[CheckpointSummary], points: Sequence[tuple[float, float]], alerted: Sequence[str], labels: Labels
+    rows: Sequence[Moved], points: Sequence[tuple[float, float]], alerted: Sequence[str], labels: Labels
 ) -> Iterator[Markup]:
     """All dots first, so that no label hides one; then the labels that matter most while there is room."""
     blamed = [row.checkpoint in alerted for row in rows]
-    for (x, y), guilty in zip(points, blamed, strict=True):
+    for row, (x, y), guilty in zip(rows, points, blamed, strict=True):
         size = 6.5 if guilty else 4.5
         labels.block(x - size, y - size, x + size, y + size)
-        yield marker(x, y, "dot blamed" if guilty else "dot", size=size)
+        yield tag("g", tag("title", _moved(row)), marker(x, y, "dot blamed" if guilty else "dot", size=size))
     last = len(rows) - 1
     for i in sorted(range(len(rows)), key=lambda i: (not blamed[i], i not in (last, 0), -i)):
         yield labels.place(wording.name(rows[i].checkpoint, 14), *points[i], "label strong" if blamed[i] else "label")
+
+
+def _moved(row: Moved) -> str:
+    changes = [wording.points_interval(change) for change in (row.reward_change, row.outcome_change)]
+    return f"{wording.name(row.checkpoint)}: reward {changes[0]}, outcome {changes[1]}"
 
 
 def _signed(points: float) -> str:

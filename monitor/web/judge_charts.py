@@ -48,11 +48,11 @@ def bias_chart(id_: str, biases: Sequence[Bias], width: float) -> Markup | None:
     """How often judge (square) and people (circle) take a side of a kind, on the same pairs. None without any."""
     if not biases:
         return None
-    x = Scale(0.0, 1.0, NAMES if width > 500 else LEFT - 24, width - RIGHT - 8)
+    x = Scale(0.0, 1.0, NAMES if width > 400 else LEFT - 24, width - RIGHT - 8)
     bottom = FIRST + ROW * len(biases)
     body = [
         *_across(x, bottom),
-        *(mark for place, one in enumerate(biases) for mark in _bias(one, FIRST + ROW * place, x, width > 500)),
+        *(mark for place, one in enumerate(biases) for mark in _bias(one, FIRST + ROW * place, x, width > 400)),
     ]
     told = "; ".join(f"{one.cue}: {_beside(one)}" for one in biases)
     return picture(id_, "Habits of the judge beside people", f"{told}.", width, bottom + 26, body)

@@ -14,7 +14,7 @@ HERE, REPORTS = Path(__file__).parent / "static", Path(report.__path__[0])
 FILES = {
     "dashboard.css": (
         "text/css; charset=utf-8",
-        (REPORTS / "report.css", REPORTS / "gate.css", HERE / "dashboard.css"),
+        (REPORTS / "report.css", REPORTS / "gate.css", HERE / "dashboard.css", HERE / "pages.css"),
     ),
     "dashboard.js": ("text/javascript; charset=utf-8", (HERE / "dashboard.js",)),
     "icon.svg": ("image/svg+xml", (HERE / "icon.svg",)),

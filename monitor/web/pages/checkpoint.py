@@ -12,7 +12,7 @@ from monitor.report import bars
 from monitor.report.quadrant_chart import quarter
 from monitor.result import plain_json
 from monitor.web.pages.api import FAULTS
-from monitor.web.pages.compare import Dot, by_cohort, moved_table
+from monitor.web.pages.compare import Dot, by_cohort, is_shown, moved_table
 from monitor.web.rendering import render
 from monitor.web.state import dashboard_of
 from monitor.web.tables import Table, csv_file
@@ -39,6 +39,7 @@ def show(request: Request, name: str | None = None) -> Response:
         told=told,
         reach=_reach([told.service]),
         bars=bars,
+        is_shown=is_shown,
         quarter_of=lambda change: quarter(Dot(name, change.reward, change.outcome)),
     )
 

@@ -1,7 +1,7 @@
 """Did reward and outcome move together, for whom, and are we past the peak?"""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -97,6 +97,11 @@ def moved_table(of: str, rows: Sequence[tuple[str, Change]]) -> Table:
     return Table([of, *MOVED], [[name, *_cells(change)] for name, change in rows])
 
 
+def is_shown(interval: Interval) -> bool:
+    """Whether a change is told apart from none."""
+    return interval.low is not None and interval.high is not None and not interval.low <= 0.0 <= interval.high
+
+
 def _told(request: Request, checkpoint: str | None) -> ComparePage:
     dashboard = dashboard_of(request)
     try:
@@ -115,7 +120,7 @@ def _quadrant(name: str, rows: Sequence[tuple[str, Change]], of: str, csv: str) 
     def draw(id_: str, width: float) -> Any:
         return quadrant_chart(id_, dots, [], min(width, WIDEST), HEIGHT, of)
 
-    return drawn(draw, name, moved_table(of, rows), csv)
+    return replace(drawn(draw, name, moved_table(of, rows), csv), hint="A dot names its values when it is pointed at.")
 
 
 def _dot(name: str, change: Change) -> Dot:

@@ -22,6 +22,7 @@ from monitor.web.views.judges import JudgesPage, JudgeView, judges_page
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", responses=FAULTS)
 
+HALF = 490.0  # pixels: two drawings stand beside each other
 NONE_YET = "no cards yet: `reward-drift serve` makes them daily (serve.cards), `reward-drift judges` prints them now"
 
 
@@ -82,12 +83,13 @@ def _one(request: Request, place: int) -> JudgeView:
 def _drawn(view: JudgeView, place: int) -> tuple[Drawn, Drawn]:
     card, csv = view.card, f"/judges/{place}"
     capture = drawn(
-        lambda id_, width: capture_chart(id_, card.judge, view.weeks, card.whole.capture, width),
+        lambda id_, width: capture_chart(id_, card.judge, view.weeks, card.whole.capture, min(width, HALF)),
         f"capture-{place}", _weeks(view), f"{csv}/capture.csv",
     )  # fmt: skip
     habits = drawn(
-        lambda id_, width: bias_chart(id_, view.biases, width), f"habits-{place}", _habits(view), f"{csv}/habits.csv"
-    )
+        lambda id_, width: bias_chart(id_, view.biases, min(width, HALF)),
+        f"habits-{place}", _habits(view), f"{csv}/habits.csv",
+    )  # fmt: skip
     return capture, habits
 
 
