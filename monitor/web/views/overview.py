@@ -1,6 +1,7 @@
 """Is the loop well, since when do we know, and how much may be a false alert?"""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from monitor.oncall.episodes import StoredEpisode, read_episodes
 from monitor.oncall.freshness import Stage, read_stages
 from monitor.oncall.intake import told
 from monitor.production.items import date_of
+from monitor.report import wording
 from monitor.settings import Settings
 from monitor.status import BLIND_DAYS
 from monitor.web.views.changes import Changes, read_changes
@@ -95,21 +97,18 @@ def _headline(state: str, open_alerts: Sequence[StoredEpisode], incidents: int) 
         return "No alert: nothing crossed a threshold on any decided day."
     if state == "blind":
         return "Blind: harm would not be seen now."
-    told_of = [f"{_number(open_alerts, name)} {name}" for name in reversed(SEVERITIES) if _number(open_alerts, name)]
-    gaps = [f"{incidents} open incident{'' if incidents == 1 else 's'} of the intake"] if incidents else []
+    counts = Counter(one.episode.severity for one in open_alerts)
+    told_of = [wording.plural(counts[name], name) for name in reversed(SEVERITIES) if counts[name]]
+    gaps = [f"{wording.plural(incidents, 'open incident')} of the intake"] if incidents else []
     return f"Not well: {', '.join([*told_of, *gaps])}."
-
-
-def _number(open_alerts: Sequence[StoredEpisode], severity: str) -> int:
-    return sum(one.episode.severity == severity for one in open_alerts)
 
 
 def _blind(decided: dt.date | None, stages: Sequence[Stage], now: dt.datetime) -> list[str]:
     """Why silence is no sign of health."""
     if decided is None:
-        return ["no day was decided yet: `reward-drift serve` or a daily `reward-drift tick` looks at the store"]
+        return ["No day was decided yet: `reward-drift serve` or a daily `reward-drift tick` looks at the store."]
     late = (now.date() - decided).days > BLIND_DAYS
-    reasons = [f"nothing was decided since {decided.isoformat()}: does `reward-drift serve` run?"] if late else []
+    reasons = [f"Nothing was decided since {decided.isoformat()}: does `reward-drift serve` run?"] if late else []
     return reasons + [
         f"the newest {one.name} is too old, so what depends on it cannot be seen" for one in _stale(stages)
     ]
