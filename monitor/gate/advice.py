@@ -93,7 +93,7 @@ def _bring(one: GateFinding, candidate: str, reference: str) -> Iterator[str]:
 
 def _pair(one: GateFinding, candidate: str, reference: str) -> str:
     """There is no end to waiting for more answers of the candidate alone."""
-    many = f", about {one.pairs_needed:,} of them" if one.pairs_needed else ""
+    many = f", about {float(f'{one.pairs_needed:.2g}'):,.0f} of them" if one.pairs_needed else ""
     return (
         f"Run {reference} and {candidate} on the same prompts{_where(one)}{many}, and record what came of each; more"
         f" {candidate} answers alone cannot settle this: there are too few {reference} results to compare with"
@@ -104,7 +104,8 @@ def _collect(one: GateFinding, candidate: str, reference: str) -> str:
     needed, more = one.n_needed or 0, (one.n_needed or 0) - one.n
     size = f"{one.n:,} now, about {needed:,} in all if {candidate} is as good as {reference}"
     if one.method.startswith("paired"):
-        return f"Run both on {more:,} more prompts{_where(one)}, and record what came of each ({size})"
+        both = f"Run {candidate} and {reference} on {more:,} more prompts{_where(one)}"
+        return f"{both}, and record what came of each ({size})"
     return f"Collect {more:,} more outcomes of {candidate}{_where(one)} ({size})"
 
 

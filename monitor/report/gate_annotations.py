@@ -36,8 +36,8 @@ def _commands(report: GateReport) -> Iterator[str]:
 
 
 def _blocker(blocker: gate_page.Blocker) -> tuple[str, str]:
-    checks = ", ".join(name(one, NAME) for one in blocker.names)
-    return f"{blocker.verdict} {blocker.title}", f"{blocker.told} (checks: {checks})"
+    checks = f" (checks: {', '.join(name(one, NAME) for one in blocker.checks)})" if blocker.checks else ""
+    return f"{blocker.verdict} {blocker.title}", f"{blocker.told}{checks}"
 
 
 def _beside(finding: GateFinding) -> str:

@@ -46,13 +46,13 @@ def _decision(report: GateReport) -> Element:
     case = _case("decision", "gate")
     if report.decision is not Decision.GO:
         kind = "fail" if report.decision is Decision.NO_GO else "inconclusive"
-        _outcome(case, "failure", kind, gate_story.headline(report), "\n".join(_why(report)))
+        message = " ".join([gate_story.headline(report), *gate_story.story(report)])
+        _outcome(case, "failure", kind, message, "\n".join(_why(report)))
     return case
 
 
 def _why(report: GateReport) -> Iterator[str]:
-    """The whole of it, for whoever sees no other report."""
-    yield from gate_story.story(report)
+    """The rest of it, for whoever sees no other report."""
     yield gate_story.how_sure(report)
     yield gate_story.definitions(report)
     yield from filter(None, [gate_page.not_tested_told(report)])

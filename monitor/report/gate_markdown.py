@@ -88,24 +88,23 @@ def _head(report: GateReport) -> Iterator[str]:
         yield from _titled("Failed, and only informs", _listed((_item(f) for f in reported), len(reported)))
     if others:
         yield from _titled("Looked at, and not decided", _listed((_item(f) for f in others), len(others)))
-    elif not blocking and not idle:
-        yield from ["", gate_page.ALL_SETTLED]
     yield from _titled("What blocks, as a rule", [prose(gate_story.RULE, LONG)])
     yield from ["", ", ".join(f"{title} {prose(value)}" for title, value in gate_page.frame(report)) + ".", "", ""]
 
 
 def _blocker(blocker: gate_page.Blocker) -> str:
-    checks = ", ".join(code(one) for one in blocker.names[:MOST])
-    more = f" and {count(len(blocker.names) - MOST)} more" if len(blocker.names) > MOST else ""
-    return f"{_told(blocker.verdict, blocker.title, blocker.told, blocker.finding)}\n  - Checks: {checks}{more}"
+    if not blocker.checks:
+        return _told(blocker.verdict, code(blocker.names[0]), blocker.told, blocker.finding)
+    told = _told(blocker.verdict, prose(blocker.title), blocker.told, blocker.finding)
+    return f"{told}\n  - Checks: {', '.join(code(one) for one in blocker.checks)}"
 
 
 def _item(finding: GateFinding) -> str:
-    return _told(finding.verdict, name(finding.name, NAME), gate_words.told(finding), finding)
+    return _told(finding.verdict, code(finding.name), gate_words.told(finding), finding)
 
 
 def _told(verdict: str, title: str, told: str, finding: GateFinding | None) -> str:
-    lines = [f"- **{verdict}** {prose(title)}: {prose(told, LONG)}."]
+    lines = [f"- **{verdict}** {title}: {prose(told, LONG)}."]
     lines += [f"  - {title}: {prose(words)}" for title, words in gate_page.details(finding)] if finding else []
     return "\n".join(lines)
 

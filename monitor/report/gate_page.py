@@ -11,7 +11,6 @@ from monitor.report.wording import count, name
 
 NAME = 120  # characters of a finding's name
 ABSENT = "required, and yielded nothing: absence is no pass"
-ALL_SETTLED = "Everything that was looked at was decided. A fall within what is allowed is not ruled out."
 RECORDED = "none: a gate over event files never is recorded, one over a store is"
 KEY = (
     "In points, minus is worse: change (of decoupling: measured against the least that the reward should have"
@@ -41,6 +40,11 @@ class Blocker:
         if self.finding is None or self.finding.check not in OF_OUTCOMES:
             return name(self.names[0], NAME)
         return gate_words.where(self.finding)
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """The checks that say so; none where the title names the only one."""
+        return () if self.title == name(self.names[0], NAME) else self.names
 
     @property
     def told(self) -> str:
@@ -138,10 +142,9 @@ def details(finding: GateFinding) -> list[tuple[str, str]]:
 
 def for_statisticians(report: GateReport) -> list[str]:
     """How each was inferred, what checks remark, and the notes of the gate."""
-    share = f"{100 * report.alpha:.3g}%"
     lines = [
-        f"The truth lies beyond either end of a range with chance {share} at most (2.5% where the method is"
-        f" {gate_words.FIXED}); harm is shared among all tests by Holm's method, a GO needs every required test alone"
+        "harm: all tests together, by Holm's method; safety: each required test alone; either end of a"
+        f" {gate_words.FIXED} misses with chance 2.5%"
     ]
     methods: dict[str, list[str]] = {}
     for finding in tested(report):

@@ -1,6 +1,6 @@
 """What does a gate say to somebody without statistics? Its headline, the story behind it, its words, how sure it is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from monitor.check import Interval, Verdict
 from monitor.gate.causes import OF_OUTCOMES
@@ -33,8 +33,7 @@ def story(report: GateReport) -> list[str]:
     if report.decision is Decision.GO:
         return list(_why_go(report))
     blocking = gate_page.blockers(report)
-    told = ["Too little data to decide."] if _lacks_only_data(report) else []
-    told += [_of_blocker(report, one) for one in blocking[:MOST]]
+    told = [_of_blocker(report, one, blocking[:at]) for at, one in enumerate(blocking[:MOST])]
     told += [f"{count(len(blocking) - MOST)} more causes are listed below."] if len(blocking) > MOST else []
     return told + (_better(report) if report.decision is Decision.NO_GO else _passed(report))
 
@@ -43,12 +42,14 @@ def definitions(report: GateReport) -> str:
     """Every word of the house that a reader needs, once."""
     outcome = f" {_quoted(report.outcome)}," if report.outcome else ""
     reward = f" {_quoted(report.reward)}," if report.reward else ""
+    apart = any(gate_words.noun_of(one) == "unit" and not subject_of(one).counted for one in gate_page.tested(report))
+    unit = " A unit is what the settings count once (`unit`)." if apart else ""
     turned = "" if report.higher_is_better else " (less of it is better: turned round here)"
     return (
         f"Candidate: {name(report.candidate, NAME)}, the new model. Reference: {name(report.reference, NAME)}, the one"
         f" it would replace. Outcome:{outcome} what really came of an answer{turned}. Reward:{reward} what the model is"
         " trained on. Changes are candidate minus reference, in percentage points; minus is"
-        " worse."
+        f" worse.{unit}"
     )
 
 
@@ -72,13 +73,14 @@ def _lacks_only_data(report: GateReport) -> bool:
 def _why_go(report: GateReport) -> Iterator[str]:
     required = [one for one in report.findings if one.required]
     resting = sorted(required, key=lambda one: bool(one.slice))
-    for finding in [one for one in resting if gate_words.measured(one)[1].value is not None][:MOST]:
-        yield _sentence(report, finding, ranged=True)
+    compared = [one for one in resting if gate_words.measured(one)[1].value is not None and not subject_of(one).counted]
+    for at, finding in enumerate(compared[:MOST]):
+        yield _sentence(report, finding, compared[:at], ranged=True)
     checks = ", ".join(dict.fromkeys(_quoted(one.check) for one in required))
     yield f"Required, and passed: {checks}." if checks else "No finding says that it was required."
     yield _groups(report)
     for finding in gate_page.reported(report):
-        yield f"It only informs, but it failed: {_quoted(finding.name)}, {gate_words.told(finding)}."
+        yield f"One failed that only informs: {_quoted(finding.name)}."
 
 
 def _groups(report: GateReport) -> str:
@@ -88,13 +90,15 @@ def _groups(report: GateReport) -> str:
     return f"Groups that had to pass, each for itself: {'; '.join(groups)}."
 
 
-def _of_blocker(report: GateReport, blocker: Blocker) -> str:
+def _of_blocker(report: GateReport, blocker: Blocker, before: Sequence[Blocker]) -> str:
+    """before: the blockers that were told already."""
     finding = blocker.finding
     if finding is None:
         return f"{_quoted(blocker.names[0])} is {gate_page.ABSENT}."
     compared = finding.verdict is not Verdict.ERROR and not subject_of(finding).counted
     if compared and gate_words.measured(finding)[1].value is not None:
-        return _sentence(report, finding, ranged=finding.verdict is Verdict.INCONCLUSIVE)
+        told = [one.finding for one in before if one.finding]
+        return _sentence(report, finding, told, ranged=finding.verdict is Verdict.INCONCLUSIVE)
     required = " is required:" if finding.required and not finding.n else ":"
     return f"{_quoted(finding.name)}{required} {gate_words.told(finding)}."
 
@@ -121,22 +125,24 @@ def _passed(report: GateReport) -> list[str]:
     ]
 
 
-def _sentence(report: GateReport, finding: GateFinding, ranged: bool) -> str:
-    """What changed where. ranged: with the range, for where it alone tells how little or much is known."""
+def _sentence(report: GateReport, finding: GateFinding, before: Sequence[GateFinding], ranged: bool) -> str:
+    """What changed where. before: what was told already; ranged: with the range, which tells how much is known."""
     noun, change = gate_words.measured(finding)
     value = change.value or 0.0
     so_far = " so far" if finding.verdict is Verdict.INCONCLUSIVE else ""
     way = "the same" if _size(value) == "0.0" else f"{_size(value)} points {'lower' if value < 0 else 'higher'}"
+    again = any((gate_words.measured(one)[0], one.tolerance) == (noun, finding.tolerance) for one in before)
+    what = ", " + f"{name(report.candidate, NAME)}'s {noun}" if not again else " it"
     facts = [
         gate_words.from_to(finding),
         gate_words.between(change) if ranged else "",
         gate_words.by_itself(finding),
-        _limit(finding),
+        "" if again else _limit(finding),
         gate_words.units(finding),
     ]
     reward = _reward(gate_words.known(finding.reward_change))
     return (
-        f"{_opened(gate_words.where(finding))}, {name(report.candidate, NAME)}'s {noun} is {way}{so_far}"
+        f"{_opened(gate_words.where(finding))}{what} is {way}{so_far}"
         f" ({'; '.join(part for part in facts if part)}){reward}."
     )
 

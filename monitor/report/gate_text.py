@@ -67,7 +67,7 @@ def _parts(report: GateReport) -> Iterator[RenderableType]:
     )
     if answers := gate_page.read_first(report):
         yield from _section("Answers to read first", (_indented(f"- {name(id_)}: {why}") for id_, why in answers))
-    yield from _others(report, bool(blocking or idle))
+    yield from _others(report)
     yield from _section("What blocks, as a rule", [_indented(gate_story.RULE)])
     if gate_page.tested(report):
         yield from _section("Every finding with data", [_indented(gate_page.KEY), _table(report)])
@@ -81,11 +81,12 @@ def _blocker(blocker: gate_page.Blocker) -> Iterator[RenderableType]:
     yield _indented(gate_words.sentence(blocker.told), by=4)
     for title, words in gate_page.details(blocker.finding) if blocker.finding else []:
         yield _indented(f"{title}: {words}", by=4)
-    yield _indented(f"Checks: {', '.join(name(one, gate_page.NAME) for one in blocker.names)}", by=4)
+    if blocker.checks:
+        yield _indented(f"Checks: {', '.join(name(one, gate_page.NAME) for one in blocker.checks)}", by=4)
 
 
-def _others(report: GateReport, told: bool) -> Iterator[RenderableType]:
-    """What failed or was not decided without blocking. told: whether anything else was left to tell."""
+def _others(report: GateReport) -> Iterator[RenderableType]:
+    """What failed or was not decided, without blocking."""
     lists = (
         ("Failed, and only informs", gate_page.reported(report)),
         ("Looked at, and not decided", gate_page.left_open(report)),
@@ -94,9 +95,6 @@ def _others(report: GateReport, told: bool) -> Iterator[RenderableType]:
         lines = (_indented(f"- {name(f.name, gate_page.NAME)}: {gate_words.told(f)}.") for f in findings)
         if findings:
             yield from _section(title, lines)
-    if not told and not lists[1][1]:
-        yield Text()
-        yield _text(gate_page.ALL_SETTLED)
 
 
 def _table(report: GateReport) -> Table:

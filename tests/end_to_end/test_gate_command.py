@@ -263,7 +263,7 @@ def test_two_samples_whose_reference_errs_too_much_say_that_no_number_of_answers
     found = blocker(ran, DECOUPLING)
     assert (found["n_needed"], found["method"].partition(",")[0]) == (None, "two samples")
     assert found["needs"].startswith("answers of both to the same prompts")
-    assert f"on the same prompts, about {found['pairs_needed']:,} of them" in ran.json["next_steps"][1]
+    assert re.search(r"on the same prompts, about [0-9,]+00 of them", ran.json["next_steps"][1])
     assert 500 < found["pairs_needed"] < 20_000
 
 

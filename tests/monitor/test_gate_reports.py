@@ -139,6 +139,7 @@ def test_a_go_says_what_it_rests_on() -> None:
     assert "Required, and passed: `reward_outcome_decoupling`." in told
     assert "Groups that had to pass, each for itself: tier=enterprise; tier=free." in told
     assert "this gate would wrongly say GO at most 5 times in 100; a drop of up to 1.6 points can still have" in told
+    assert "On tier=free it is 1.5 points higher (from 68.4% to 69.9%; between +0.2 and +2.8; 5,120 prompts)" in told
     whole = dataclasses.replace(passed_gate(), findings=passed_gate().findings[:1])
     assert "No groups were checked separately" in gate_markdown(whole)
     assert "here even the low end of every required range, +0.3, is no drop." in gate_markdown(whole)
@@ -164,6 +165,7 @@ def test_what_is_not_decided_says_between_what_it_may_lie_and_what_would_decide_
     assert "**How sure.** Too little data to decide: it may be better or worse, so it does not ship." in gate_markdown(
         few
     )
+    assert "Too little data" not in gate_story.story(few)[0]
     assert "Overall it passed: +0.8 points, between -0.5 and +2.1." in gate_markdown(few)
 
 
@@ -226,7 +228,7 @@ def test_harm_that_is_only_reported_is_no_reason_to_stop_and_is_still_told() -> 
     told = gate_markdown(passed_gate())
     assert told.startswith("## GO: ")
     assert "What blocks it" not in told
-    assert "It only informs, but it failed: `rubric_overfitting[pair=helpful-rm, held-out-rm]`" in told
+    assert "One failed that only informs: `rubric_overfitting[pair=helpful-rm, held-out-rm]`" in told
     assert "### Failed, and only informs" in told
     assert ":warning:" not in told
     assert "::warning title=FAIL rubric_overfitting" in gate_annotations(passed_gate())
@@ -463,7 +465,7 @@ def test_html_ids_are_unique_and_named(sample: GateReport) -> None:
 def test_html_tells_every_figure_of_what_blocks() -> None:
     told = Page(gate_html(blocked_gate())).text
     for part in (
-        "NO-GO: keep support-2026-11-13, do not ship support-2026-11-20.",
+        "NO-GO Keep support-2026-11-13, do not ship support-2026-11-20.",
         "On tier=enterprise, support-2026-11-20's outcome is 4.0 points lower (from 71.2% to 67.2%;",
         "Reward +6.1 points, between +4.9 and +7.3",
         "yes yes -4.0 -5.6 to -2.4 2.0 1,240 3.1 -",
