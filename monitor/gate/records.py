@@ -7,11 +7,11 @@ The databases refuse to change or remove a record (triggers). Whoever gets aroun
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, RowMapping, text
+from sqlalchemy import Connection, Engine, RowMapping, text
 
 from consumers.canonical import canonical_json
 from consumers.database import migrate, reading, writing
@@ -49,8 +49,16 @@ class GateRecord:
     digest: str
 
 
-def write_record(engine: Engine, report: GateReport, clock: Clock = utc_now) -> int:
-    """Append a decision; the answer is its number. Raises whatever the database raises, with nothing written."""
+def write_record(
+    engine: Engine,
+    report: GateReport,
+    clock: Clock = utc_now,
+    beside: Callable[[Connection, int], None] = lambda _connection, _number: None,
+) -> int:
+    """Append a decision; the answer is its number. Raises whatever the database raises, with nothing written.
+
+    beside: writes what must be on record with it or not at all, in the same transaction.
+    """
     migrate(engine, CHAIN, MIGRATIONS)
     with writing(engine) as connection:
         last = connection.execute(text(HEAD)).mappings().one()
@@ -65,6 +73,7 @@ def write_record(engine: Engine, report: GateReport, clock: Clock = utc_now) -> 
         row["digest"] = _digest(row)
         connection.execute(text(ADD), row)
         connection.execute(text(MOVE_HEAD), {"number": number, "digest": row["digest"]})
+        beside(connection, number)
     return number
 
 

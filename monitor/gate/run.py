@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
+from consumers.canary import SUITE as CANARY
 from consumers.mendable import Mendable
 from consumers.store import EventStore
 from monitor.anchored.anchored_pairs import PairedMeasurement
@@ -39,7 +40,8 @@ from monitor.snapshot import slice_name
 log = logging.getLogger(__name__)
 
 KNOWN = """
-    SELECT checkpoint FROM checkpoint UNION SELECT checkpoint FROM response UNION SELECT checkpoint FROM evaluation
+    SELECT checkpoint FROM checkpoint UNION SELECT checkpoint FROM response
+    UNION SELECT checkpoint FROM evaluation WHERE suite <> :canary
     UNION SELECT a_checkpoint FROM preference UNION SELECT b_checkpoint FROM preference
 """
 
@@ -191,7 +193,7 @@ def _known(store: EventStore, candidate: str, reference: str) -> None:
     if candidate == reference:
         raise NoSuchCheckpoint(f"{candidate} is its own reference; `reward-drift gate --aa` does that on purpose")
     with store.engine.connect() as connection:
-        known = {name for name in connection.execute(text(KNOWN)).scalars() if name}
+        known = {name for name in connection.execute(text(KNOWN), {"canary": CANARY}).scalars() if name}
     for name in (candidate, reference):
         if name not in known:
             close = difflib.get_close_matches(name, known, 1, 0.5) or sorted(known)[:5]

@@ -7,19 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from consumers.store import EventStore
 from monitor.gate.binding import bind
 from monitor.gate.contract import load_contract
 from monitor.gate.freeze import freeze_file, read_freeze
-from monitor.gate.records import look_number, read_records, write_record
-from monitor.gate.result import Decision
+from monitor.gate.records import look_number, read_record, read_records, write_record
+from monitor.gate.result import Decision, GateReport
 from monitor.gate.run import run_gate
-from monitor.result import plain_json
 from monitor.serving.turns import Work
 from monitor.settings import Settings
 
+OF_SLOT = "SELECT record FROM gate_slot WHERE loop = :loop AND slot_us = :slot"
+KEEP_SLOT = "INSERT INTO gate_slot (loop, slot_us, record) VALUES (:loop, :slot, :record)"
 STAGES = "SELECT checkpoint, stage FROM checkpoint WHERE stage IS NOT NULL ORDER BY seq"
 
 
@@ -40,13 +41,26 @@ def sides(store: EventStore, loop: str) -> tuple[str | None, str | None]:
 def gate_candidate(work: Work, settings: Settings, place: Path) -> str:
     """Try the newest candidate, record the decision, write the report; without a candidate nothing is decided.
 
-    place: the settings file, beside which a freeze and the capability contract stand.
+    A slot is decided once: done again, its report is written from the record. place: the settings file, beside which a
+    freeze and the capability contract stand.
     """
-    candidate, reference = sides(work.store, settings.loop)
-    if candidate is None:
-        return "no checkpoint is a candidate"
-    if reference is None:
-        return f"{candidate} has nothing to be compared with: no checkpoint serves, and none got a GO"
+    record = _record_of(work, settings.loop)
+    if record is None:
+        candidate, reference = sides(work.store, settings.loop)
+        if candidate is None:
+            return "no checkpoint is a candidate"
+        if reference is None:
+            return f"{candidate} has nothing to be compared with: no checkpoint serves, and none got a GO"
+        record = _record(work, _decided(work, settings, place, candidate, reference))
+    return _written(work.store, settings, record)
+
+
+def _record_of(work: Work, loop: str) -> int | None:
+    with work.store.engine.connect() as connection:
+        return connection.execute(text(OF_SLOT), {"loop": loop, "slot": work.slot_us}).scalar()
+
+
+def _decided(work: Work, settings: Settings, place: Path, candidate: str, reference: str) -> GateReport:
     freeze, contract = read_freeze(freeze_file(place)), settings.gate.contract
     report = run_gate(
         work.store,
@@ -60,9 +74,23 @@ def gate_candidate(work: Work, settings: Settings, place: Path) -> str:
         contract=load_contract(place.parent / contract) if contract else None,
     )
     work.going_on()
-    report = report.recorded(write_record(work.store.engine, report))
-    write_file(settings.serve.reports / f"gate-{report.record}.json", plain_json(report.to_dict()))
-    return f"{report.decision}: {candidate} beside {reference}, record {report.record}"
+    return report
+
+
+def _record(work: Work, report: GateReport) -> int:
+    """Put the decision on record, and which slot it was, in one transaction."""
+
+    def keep_slot(connection: Connection, record: int) -> None:
+        connection.execute(text(KEEP_SLOT), {"loop": report.loop, "slot": work.slot_us, "record": record})
+
+    return write_record(work.store.engine, report, lambda: work.now, beside=keep_slot)
+
+
+def _written(store: EventStore, settings: Settings, record: int) -> str:
+    """Write the report of a record; what is told of it."""
+    told = read_record(store.engine, record).report
+    write_file(settings.serve.reports / f"gate-{record}.json", told)
+    return f"{told['decision']}: {told['candidate']} beside {told['reference']}, record {record}"
 
 
 def write_file(file: Path, told: Mapping[str, Any]) -> None:

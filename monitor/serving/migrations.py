@@ -59,4 +59,17 @@ def _create_tables(connection: Connection) -> None:
     metadata.create_all(connection, checkfirst=False)
 
 
-MIGRATIONS = (_create_tables,)
+def _create_gate_slots(connection: Connection) -> None:
+    """Which slot of the gate led to which record."""
+    metadata = MetaData()
+    Table(
+        "gate_slot",
+        metadata,
+        Column("loop", String, primary_key=True),
+        Column("slot_us", BigInteger, primary_key=True, autoincrement=False),
+        Column("record", Integer, nullable=False),
+    )
+    metadata.create_all(connection, checkfirst=False)
+
+
+MIGRATIONS = (_create_tables, _create_gate_slots)

@@ -24,11 +24,13 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Work:
     """What a job is given. store: refuses every write once the lease is lost. now: by the database. epoch: of the
-    lease. going_on: to be called now and then by what takes long; raises LeaseLost when it is to end."""
+    lease. slot_us: the slot that is done, the same when it is done again. going_on: to be called now and then by what
+    takes long; raises LeaseLost when it is to end."""
 
     store: EventStore
     now: dt.datetime
     epoch: int
+    slot_us: int
     going_on: Callable[[], None]
 
 
@@ -87,7 +89,8 @@ class Turns:
             self._lease.insist(run.epoch)
 
         try:
-            return "done", job.do(Work(store, EPOCH + dt.timedelta(microseconds=run.started_us), run.epoch, going_on))
+            now = EPOCH + dt.timedelta(microseconds=run.started_us)
+            return "done", job.do(Work(store, now, run.epoch, run.slot_us, going_on))
         except LeaseLost:
             raise
         except Exception as fault:

@@ -1,6 +1,7 @@
 """Does the canary prove what it is to prove, is what is told bounded, and is a checkpoint scored where it may be?"""
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,19 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from consumers.canary import newest_canary, send_canary
 from consumers.store import EventStore
 from judges.emitted import store_events
 from monitor.detection.state import MonitorState
+from monitor.gate.records import read_records
+from monitor.gate.run import NoSuchCheckpoint, run_gate
 from monitor.oncall.lifecycle import keep_alerts
 from monitor.oncall.outbox import read_waiting
 from monitor.oncall.receivers.endpoint import Endpoint
 from monitor.oncall.receivers.port import DeliveryFailed
+from monitor.production.items import microseconds
 from monitor.serving.deadman import canary_arrives, pass_canary
 from monitor.serving.gating import sides
 from monitor.serving.jobs import jobs_of
@@ -49,7 +54,7 @@ def settings() -> Settings:
 
 def rules(store: EventStore, settings: Settings, pulses: Pulses, now: dt.datetime) -> None:
     (job,) = (one for one in jobs_of(settings, Path("reward-drift.yaml"), pulses) if one.name == "rules")
-    job.do(Work(store, now, 1, lambda: None))
+    job.do(Work(store, now, 1, microseconds(now), lambda: None))
 
 
 def arrived(store: EventStore, now: dt.datetime = NOW, outside: Endpoint | None = None) -> bool:
@@ -159,6 +164,48 @@ def test_the_gate_tries_the_newest_candidate_beside_what_serves(store: EventStor
     assert sides(store, LOOP) == ("c-3", "c-1")
     checkpoint(store, "c-3", stage="serving")
     assert sides(store, LOOP) == ("c-2", "c-3")
+
+
+def gate(store: EventStore, place: Path, slot: dt.datetime) -> str:
+    settings = parse_settings(
+        f"loop: {LOOP}\noutcome: {{metric: task_success}}\nserve: {{reports: {place.parent}/reports}}\n"
+    )
+    (job,) = (one for one in jobs_of(settings, place, Pulses([], 60, 60)) if one.name == "gate")
+    return job.do(Work(store, NOW, 1, microseconds(slot), lambda: None))
+
+
+def test_a_slot_of_the_gate_is_one_record_however_often_it_is_done_again(store: EventStore, tmp_path: Path) -> None:
+    checkpoint(store, "c-1", stage="serving")
+    checkpoint(store, "c-2", stage="candidate")
+    place, reports = tmp_path / "reward-drift.yaml", tmp_path / "reports"
+    reports.write_text("in the way: the run ends after its record and before its report")
+    with pytest.raises(OSError, match="reports"):
+        gate(store, place, NOW)
+    reports.unlink()
+    told = [gate(store, place, NOW), gate(store, place, NOW), gate(store, place, NOW + 7 * dt.timedelta(days=1))]
+    assert [one.partition(": ")[2] for one in told] == [f"c-2 beside c-1, record {number}" for number in (1, 1, 2)]
+    assert sorted(file.name for file in reports.iterdir()) == ["gate-1.json", "gate-2.json"]
+    (first, _) = read_records(store.engine, LOOP)
+    assert json.loads((reports / "gate-1.json").read_text()) == first.report
+
+
+def test_a_decision_whose_slot_cannot_be_noted_is_not_on_record(store: EventStore, tmp_path: Path) -> None:
+    checkpoint(store, "c-1", stage="serving")
+    checkpoint(store, "c-2", stage="candidate")
+    with store.engine.begin() as connection:
+        connection.execute(text("DROP TABLE gate_slot"))
+        connection.execute(
+            text("CREATE TABLE gate_slot (loop VARCHAR, slot_us BIGINT, record SMALLINT, odd INTEGER NOT NULL)")
+        )
+    with pytest.raises(IntegrityError):
+        gate(store, tmp_path / "reward-drift.yaml", NOW)
+    assert read_records(store.engine, LOOP) == []
+
+
+def test_a_gate_names_no_canary_among_the_checkpoints_it_knows(store: EventStore, settings: Settings) -> None:
+    send_canary(store, LOOP, NOW)
+    with pytest.raises(NoSuchCheckpoint, match="the events name no checkpoint at all"):
+        run_gate(store, settings, "c-1", "c-2", NOW)
 
 
 class Told:
