@@ -3,6 +3,7 @@
 1 host     under which we are reached: a name that somebody made point at us is refused
 2 rate     of this visitor
 3 visitor  who asks; without one, to the login
+           whoever was led here by another site's page goes on from ours, with his cookie
 4 site     another site's page may link to us, and make nobody do anything
 5 body     bounded in size and time
 6 code     of a form
@@ -67,7 +68,7 @@ class Guard:
         except Refused as why:
             headers = {"retry-after": str(math.ceil(why.wait))} if why.wait else {}
             answer = problem(request, why.status, why.message, headers)
-        if is_new and not request.url.path.startswith((API, "/static/")):
+        if is_new and _is_page(request) and not _is_led_here(request):
             send = _giving(send, cookie, is_https(request, self._web))
         await answer(scope, receive, send)
 
@@ -76,6 +77,8 @@ class Guard:
         self._check_host(request)
         self._check_rate(request)
         visitor = await self._visitor(request)
+        if COOKIE not in request.cookies and _is_page(request) and _is_led_here(request):
+            return request.receive, render(request, "onward.html")
         if visitor is None and not request.url.path.startswith(OPEN_TO_ALL):
             return request.receive, _to_login(request)
         request.state.visitor = visitor
@@ -115,11 +118,18 @@ def _cookie_of(request: Request) -> tuple[str, bool]:
     return (known, False) if known is not None and is_cookie(known) else (new_cookie(), True)
 
 
+def _is_page(request: Request) -> bool:
+    return not request.url.path.startswith((API, "/static/"))
+
+
+def _is_led_here(request: Request) -> bool:
+    """Whether another site's page led here: a browser then brings no strict cookie, which it does from our own page."""
+    return request.method in SAFE and request.headers.get("sec-fetch-site") == "cross-site"
+
+
 def _to_login(request: Request) -> Response:
     if request.url.path.startswith(API) or request.method not in SAFE:
         return problem(request, 401, "log in first, or send a token: Authorization: Bearer rdm_...")
-    if request.headers.get("sec-fetch-site") == "cross-site":
-        return render(request, "onward.html")  # a link from elsewhere brings no cookie; our own page's does
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"/login?next={quote(asked, safe='')}", 303)
 
