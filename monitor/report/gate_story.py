@@ -42,7 +42,10 @@ def definitions(report: GateReport) -> str:
     """Every word of the house that a reader needs, once."""
     outcome = f" {_quoted(report.outcome)}," if report.outcome else ""
     reward = f" {_quoted(report.reward)}," if report.reward else ""
-    apart = any(gate_words.noun_of(one) == "unit" and not subject_of(one).counted for one in gate_page.tested(report))
+    apart = any(
+        gate_words.noun_of(one) == "unit" and gate_words.between(gate_words.measured(one)[1])
+        for one in gate_page.tested(report)
+    )
     unit = " A unit is what the settings count once (`unit`)." if apart else ""
     turned = "" if report.higher_is_better else " (less of it is better: turned round here)"
     return (
