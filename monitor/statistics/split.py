@@ -1,4 +1,7 @@
-"""Was traffic split as declared?"""
+"""Was traffic split as declared?
+
+Source: Clopper and Pearson 1934, Biometrika 26:404 (exact interval); Fabijan et al. 2019, KDD (sample ratio mismatch).
+"""
 
 from scipy import stats
 
@@ -7,7 +10,7 @@ def split_mismatch(mine: int, n: int, share: float, level: float) -> tuple[float
     """Two-sided p-value of "each of n units came with chance `share`", and the share's interval at `level`.
 
     mine: units that came, 0..n. The p-value doubles the smaller tail, so that it is below `level` exactly where the
-    interval (Clopper and Pearson 1934) leaves out `share`; both are exact, erring on the safe side.
+    interval leaves out `share`; both are exact, erring on the safe side.
     Assumption: units are assigned independently. Raises ValueError for counts or shares that cannot be.
 
     >>> p, low, high = split_mismatch(8_120, 16_000, 0.5, 0.001)
