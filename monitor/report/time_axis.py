@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from monitor.report import wording
-from monitor.report.svg import Scale, label, line
+from monitor.report.svg import CHARACTER, Scale, label, line
 
-ROOM = 74.0  # pixels from one name to the next
+GAP = 20.0  # pixels between two names
 
 
 def time_axis(x: Scale, y: float) -> Iterator[Markup]:
@@ -20,7 +20,10 @@ def time_axis(x: Scale, y: float) -> Iterator[Markup]:
     for date in months if by_month else [dt.date.fromordinal(first), dt.date.fromordinal(last)]:
         at = x(date.toordinal())
         yield line(at, y, at, y + 4, "axis")
-        if at >= free:
-            anchor = "end" if at > x.end - 30 else "start" if at < x.start + 30 else "middle"
-            yield label(f"{date:%b %Y}" if by_month else wording.day(date), at, y + 17, "label quiet", anchor)
-            free = at + ROOM
+        text = f"{date:%b %Y}" if by_month else wording.day(date)
+        anchor = "end" if at > x.end - 30 else "start" if at < x.start + 30 else "middle"
+        width = CHARACTER * len(text)
+        left = at - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+        if left >= free:
+            yield label(text, at, y + 17, "label quiet", anchor)
+            free = left + width + GAP

@@ -20,7 +20,7 @@ def curve_chart(id_: str, curve: CurveView, width: float) -> Markup | None:
     labels = Labels(LEFT, TOP, width - RIGHT, HEIGHT - BOTTOM)
     places = [(x(one.distance), y(one.outcome.value or 0.0)) for one in curve.points]
     for px, py in places:
-        labels.block(px - 5, py - 5, px + 5, py + 5)
+        labels.block(px - 7, py - 7, px + 7, py + 7)
     body = [
         *_peak(curve, x, y),
         *_axes(curve, x, y, width),

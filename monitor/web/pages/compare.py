@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from monitor.check import Interval
-from monitor.report.quadrant_chart import quadrant_chart, quarter
+from monitor.report.quadrant_chart import quadrant_chart
 from monitor.report.wording import slice_name
 from monitor.result import plain_json
 from monitor.web.charts import Drawn, drawn
@@ -51,7 +51,7 @@ def show(request: Request, checkpoint: str | None = None) -> Response:
         checkpoints=_quadrant("checkpoints", by_checkpoint(told), "checkpoint", "/compare/checkpoints.csv"),
         cohorts=_cohorts(told.chosen, f"/compare/cohorts.csv?{query}") if told.chosen else None,
         curve=_curve(told.curve) if told.curve else None,
-        quarter_of=lambda name, change: quarter(_dot(name, change)),
+        is_shown=is_shown,
     )
 
 
