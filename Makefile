@@ -43,6 +43,7 @@ bench: $(VENV)/.rivals
 bench-full: $(VENV)/.rivals
 	$(BIN)/python -m tests.benchmarks.decouple_bench --full
 	$(BIN)/python -m tests.benchmarks.worlds_table --seeds 50
+	$(BIN)/python -m tests.benchmarks.quarters_table
 	$(BIN)/python -m tests.benchmarks.ingest_bench
 	$(BIN)/python -m tests.benchmarks.replay_bench
 	$(BIN)/python -m tests.benchmarks.detector_bench

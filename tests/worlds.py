@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from sqlalchemy import Engine
 
 from monitor.check import load_checks
@@ -27,6 +28,8 @@ SUCCESS = np.array([0.87, 0.75, 0.63, 0.51])
 THUMBS = np.array([0.70, 0.65, 0.60, 0.50])
 WEEKDAY = np.array([0.40, 0.30, 0.20, 0.10])
 WEEKEND = np.array([0.15, 0.20, 0.30, 0.35])
+STAYING = np.array([0.83, 0.72, 0.62, 0.52])  # 30% churn
+JUDGED_BETTER, CHURN_DAYS = 0.71, 14
 REFERENCE_DAYS, DAYS, CHECKPOINT_DAYS = 60, 168, 14
 FIRST_DAY = 20454  # 2026-01-01
 
@@ -85,6 +88,25 @@ def selected_items(seed: int, labels: int = 100, most: int = 16) -> pd.DataFrame
     return _frame(day, step, cohort, reward, outcome)
 
 
+def judged_items(churn: float, worth: float, seed: int, labels: int = 100) -> pd.DataFrame:
+    """A judge calls 71% of answers better than the reference's, at once and for ever, while more customers leave.
+
+    churn: its rise in points, from 30%. worth: by how much less churn went with the highest than with the lowest score
+    in the reference, in points. A customer is lost, or stayed, CHURN_DAYS after the answer.
+    """
+    rng = np.random.default_rng(seed)
+    day = np.repeat(np.arange(REFERENCE_DAYS + DAYS), labels)
+    later = day >= REFERENCE_DAYS
+    step = np.where(later, (day - REFERENCE_DAYS) // CHECKPOINT_DAYS + 1, 0)
+    cohort = _cohorts(rng, day, later, 0.0)
+    better = np.sqrt(2) * stats.norm.ppf(JUDGED_BETTER)
+    rank = stats.norm.cdf(rng.standard_normal(day.size) + later * better)
+    expected = 0.5 + later * (JUDGED_BETTER - 0.5)
+    stays = STAYING[cohort] - later * churn / 100 + worth / 100 * (rank - expected)
+    outcome = (rng.random(day.size) < stays).astype(float)
+    return _frame(day, step, cohort, np.round(rank, 3), outcome).assign(day=FIRST_DAY + day + CHURN_DAYS)
+
+
 def _frame(
     day: np.ndarray, step: np.ndarray, cohort: np.ndarray, reward: np.ndarray, outcome: np.ndarray
 ) -> pd.DataFrame:
@@ -133,6 +155,15 @@ SETTINGS = Settings.model_validate(
         "unit": "response",
     }
 )
+CHURN_SETTINGS = Settings.model_validate(
+    {
+        "reward": {"scorer": "judge"},
+        "outcome": {"metric": "churned", "horizon": f"{CHURN_DAYS}d", "higher_is_better": False, "missing": False},
+        "reference": {"checkpoint": "ckpt-00"},
+        "cohorts": ["tier"],
+        "unit": "response",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -157,16 +188,16 @@ class Watched:
         }
 
 
-def watch(frame: pd.DataFrame, engine: Engine, replayed: bool = True) -> Watched:
+def watch(frame: pd.DataFrame, engine: Engine, replayed: bool = True, settings: Settings = SETTINGS) -> Watched:
     """Steps 2 to 6 of `monitor.detection.tick` over a world's frame, as of the midnight after its last day.
 
     engine: of an empty store, which checks that read raw events find empty.
     """
     as_of = EPOCH + dt.timedelta(days=int(frame["day"].max()) + 1)
-    window = find_window(frame, SETTINGS, None, as_of)
-    baseline = fit_baseline(frame, window, SETTINGS, None)
+    window = find_window(frame, settings, None, as_of)
+    baseline = fit_baseline(frame, window, settings, None)
     first_day = int(frame["day"][window.roles(frame) == "monitored"].min())
     memory = Memory(baseline, SeriesBook(first_day))
-    snapshot = Snapshot(as_of, SETTINGS, Items(frame, {"pending": 0}), baseline, engine, (), memory.errors)
+    snapshot = Snapshot(as_of, settings, Items(frame, {"pending": 0}), baseline, engine, (), memory.errors)
     measure(snapshot, memory, first_day, load_checks().values())
     return Watched(follow(snapshot, memory, replayed), memory)
