@@ -82,6 +82,15 @@ alerts: {{ticket: 30d, warning: 365d, page: 3650d}}
 #   scoring: {{checkpoints: /srv/checkpoints, reward: /srv/reward-model, anchors: [/srv/anchors/faq]}}
 # more: score 1m, cards and retention daily, deliver 15s, lease 30s, patience 15m, reports: reports
 
+# Who may look at the dashboard that `reward-drift serve` and `reward-drift dashboard` show. On this machine anybody may;
+# anywhere else a token is needed (`reward-drift token create NAME`), or a proxy that says who asks.
+# web:
+#   login: true                     on this machine, too, as where others have accounts or a proxy stands in front
+#   hosts: [drift.example.org]      names under which it is reached; another name is refused
+#   proxy: {{addresses: [10.0.0.7], header: X-Auth-Request-Email, scopes: [read]}}   it must check who asks
+#   dashboard: false                only /metrics, /healthz and /readyz
+# more: session 12h, requests_per_minute 600
+
 # What `reward-drift gate` asks before a checkpoint ships; what is named has to pass, each protected slice for itself.
 # gate.required: [reward_outcome_decoupling, cohort_regression]
 # gate.protected: [tier=paid]       none named: every cohort value with enough answers
