@@ -5,7 +5,7 @@ have one mean. Source: Maurer and Pontil 2009, arXiv:0907.3740, theorem 4 (resca
 """
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 ENOUGH_UNITS = 30
 ENOUGH_VARIATION = 10.0  # sum of squared deviations: for a binary outcome, about ten expected failures
@@ -30,7 +30,7 @@ def mean_interval(n: int, total: float, squares: float, confidence: float = 0.95
     mean = total / n
     deviations = max(squares - n * mean * mean, 0.0)
     if n >= ENOUGH_UNITS and deviations >= ENOUGH_VARIATION:
-        quantile = float(stats.t.ppf((1 + confidence) / 2, n - 1))
+        quantile = float(stdtrit(n - 1, (1 + confidence) / 2))
         reach = quantile * float(np.sqrt(deviations / (n - 1) / n))
     else:
         reach = empirical_bernstein(n, deviations, confidence)

@@ -78,7 +78,7 @@ def test_changes_from_sums_are_those_of_a_whole_look() -> None:
         page = compare_page(store.engine, TIERS)
         summed = look(store, TIERS, NOW).report.checkpoints
     assert page.chosen is not None
-    told = {tuple(one.slice.items()): one for one in (page.chosen.whole, *page.chosen.cohorts)}
+    told = {tuple(one.slice.items()): one for one in (page.chosen.whole, *page.cohorts)}
     expected = {tuple(row.slice.items()): row for row in summed if row.checkpoint == "ckpt-1"}
     assert told.keys() == expected.keys()
     for part, row in expected.items():
@@ -87,7 +87,7 @@ def test_changes_from_sums_are_those_of_a_whole_look() -> None:
             assert change.low is not None
             assert change.high is not None
             assert change.low < change.value < change.high
-    assert page.chosen.cohorts[0].slice == {"tier": "a"}  # the largest loss first
+    assert page.cohorts[0].slice == {"tier": "a"}  # the largest loss first
 
 
 @pytest.mark.parametrize(("days_split", "is_told"), [(1, False), (6, True)])
@@ -98,8 +98,8 @@ def test_a_checkpoint_without_a_day_of_its_own_has_a_reward_only_as_an_arm(days_
     for one in page.services:
         assert one.whole.outcome.value is not None
         assert (one.whole.reward.value is not None) == is_told
-        assert not one.cohorts
         assert one.note
+    assert not page.cohorts
 
 
 def test_the_curve_says_what_the_ticket_says(peaked: EventStore) -> None:

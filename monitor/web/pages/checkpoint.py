@@ -1,5 +1,6 @@
 """Which checkpoints are there, and what is known of one?"""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +18,7 @@ from monitor.web.rendering import render
 from monitor.web.state import dashboard_of
 from monitor.web.tables import Table, csv_file
 from monitor.web.views.checkpoint import CheckpointPage, Row, checkpoint_list, checkpoint_page
-from monitor.web.views.served import Change, Service, UnknownCheckpoint
+from monitor.web.views.served import Change, UnknownCheckpoint
 
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", responses=FAULTS)
@@ -31,13 +32,19 @@ def show(request: Request, name: str | None = None) -> Response:
     """All of them, or the one that is named."""
     if name is None:
         rows = _rows(request)
-        return render(request, "checkpoints.html", rows=rows, reach=_reach([row.service for row in rows]), bars=bars)
+        return render(
+            request,
+            "checkpoints.html",
+            rows=rows,
+            reach=_reach([row.service.whole for row in rows if row.service]),
+            bars=bars,
+        )
     told = _one(request, name)
     return render(
         request,
         "checkpoint.html",
         told=told,
-        reach=_reach([told.service]),
+        reach=_reach(told.cohorts),
         bars=bars,
         is_shown=is_shown,
         quarter_of=lambda change: quarter(Dot(name, change.reward, change.outcome)),
@@ -54,8 +61,7 @@ def list_file(request: Request) -> Response:
 @router.get("/checkpoint/cohorts.csv")
 def cohorts_file(request: Request, name: str) -> Response:
     """One checkpoint's cohorts as numbers."""
-    service = _one(request, name).service
-    return csv_file(moved_table("cohort", by_cohort(service) if service else []), f"{name}-cohorts")
+    return csv_file(moved_table("cohort", by_cohort(_one(request, name).cohorts)), f"{name}-cohorts")
 
 
 @api.get("/checkpoints")
@@ -85,9 +91,8 @@ def _one(request: Request, name: str) -> CheckpointPage:
         raise HTTPException(404, str(fault)) from None
 
 
-def _reach(services: list[Service | None]) -> float:
+def _reach(changes: Sequence[Change]) -> float:
     """The scale on which all of these changes can be shown beside each other."""
-    changes: list[Change] = [change for one in services if one for change in (one.whole, *one.cohorts)]
     return bars.common_reach([interval for one in changes for interval in (one.reward, one.outcome)])
 
 

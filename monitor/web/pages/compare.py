@@ -21,7 +21,7 @@ from monitor.web.rendering import render
 from monitor.web.state import dashboard_of
 from monitor.web.tables import Cell, Table, csv_file
 from monitor.web.views.compare import ComparePage, CurveView, compare_page
-from monitor.web.views.served import Change, Service, UnknownCheckpoint
+from monitor.web.views.served import Change, UnknownCheckpoint
 
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", responses=FAULTS)
@@ -49,7 +49,7 @@ def show(request: Request, checkpoint: str | None = None) -> Response:
         "compare.html",
         told=told,
         checkpoints=_quadrant("checkpoints", by_checkpoint(told), "checkpoint", "/compare/checkpoints.csv"),
-        cohorts=_cohorts(told.chosen, f"/compare/cohorts.csv?{query}") if told.chosen else None,
+        cohorts=_quadrant("cohorts", by_cohort(told.cohorts), "cohort", f"/compare/cohorts.csv?{query}"),
         curve=_curve(told.curve) if told.curve else None,
         is_shown=is_shown,
     )
@@ -64,8 +64,7 @@ def checkpoints_file(request: Request) -> Response:
 @router.get("/compare/cohorts.csv")
 def cohorts_file(request: Request, checkpoint: str | None = None) -> Response:
     """The numbers of the second."""
-    chosen = _told(request, checkpoint).chosen
-    return _file(request, "cohorts", moved_table("cohort", by_cohort(chosen) if chosen else []))
+    return _file(request, "cohorts", moved_table("cohort", by_cohort(_told(request, checkpoint).cohorts)))
 
 
 @router.get("/compare/curve.csv")
@@ -87,9 +86,9 @@ def by_checkpoint(told: ComparePage) -> list[tuple[str, Change]]:
     return [(one.checkpoint, one.whole) for one in told.services]
 
 
-def by_cohort(service: Service) -> list[tuple[str, Change]]:
-    """The same of a checkpoint's cohorts, the largest loss first."""
-    return [(slice_name(one.slice), one) for one in service.cohorts]
+def by_cohort(cohorts: Sequence[Change]) -> list[tuple[str, Change]]:
+    """Names and changes of a checkpoint's cohorts."""
+    return [(slice_name(one.slice), one) for one in cohorts]
 
 
 def moved_table(of: str, rows: Sequence[tuple[str, Change]]) -> Table:
@@ -108,10 +107,6 @@ def _told(request: Request, checkpoint: str | None) -> ComparePage:
         return compare_page(dashboard.engine, dashboard.settings, checkpoint)
     except UnknownCheckpoint as fault:
         raise HTTPException(404, str(fault)) from None
-
-
-def _cohorts(chosen: Service, csv: str) -> Drawn:
-    return _quadrant("cohorts", by_cohort(chosen), "cohort", csv)
 
 
 def _quadrant(name: str, rows: Sequence[tuple[str, Change]], of: str, csv: str) -> Drawn:

@@ -19,7 +19,7 @@ from monitor.detection.memory import Memory
 from monitor.production.items import EPOCH, date_of
 from monitor.settings import Settings
 from monitor.web.views.gate import Head, records_of
-from monitor.web.views.served import Service, UnknownCheckpoint, last_memory, services
+from monitor.web.views.served import Change, Service, UnknownCheckpoint, cohorts_of, last_memory, services
 
 EVENTS = """
     SELECT time_us, seq, checkpoint, position, stage, traffic_share, parent, base_model, teacher, reward_model, kl_nats,
@@ -114,13 +114,17 @@ class Row:
 
 @dataclass(frozen=True)
 class CheckpointPage:
-    """Everything known of one checkpoint. before: the one it is compared with: its parent, else the one before it."""
+    """Everything known of one checkpoint. before: the one it is compared with: its parent, else the one before it.
+
+    cohorts: over the days it had to itself, the largest loss of outcome first.
+    """
 
     told: Told
     role: str
     before: str | None
     differences: Sequence[Difference]
     service: Service | None
+    cohorts: Sequence[Change]
     scores: Sequence[Score]
     anchored: Sequence[Anchored]
     gates: Sequence[Head]
@@ -129,7 +133,8 @@ class CheckpointPage:
 def checkpoint_list(engine: Engine, settings: Settings) -> list[Row]:
     """Every checkpoint that was told of or served, the newest first."""
     memory = last_memory(engine, settings.loop)
-    known, served = _known(engine, memory), _served(memory)
+    served = _served(memory)
+    known = _known(engine, memory, served)
     gates = {head.candidate: head for head in reversed(records_of(engine, settings.loop))}
     rows = [Row(told, _role(name, memory, served), served.get(name), gates.get(name)) for name, told in known.items()]
     return rows[::-1]
@@ -138,7 +143,8 @@ def checkpoint_list(engine: Engine, settings: Settings) -> list[Row]:
 def checkpoint_page(engine: Engine, settings: Settings, name: str) -> CheckpointPage:
     """One checkpoint. Raises UnknownCheckpoint."""
     memory = last_memory(engine, settings.loop)
-    known, served = _known(engine, memory), _served(memory)
+    served = _served(memory)
+    known = _known(engine, memory, served)
     if name not in known:
         raise UnknownCheckpoint(f"no event ever spoke of a checkpoint {name!r}; the list of checkpoints has them all")
     before = _before(known, name)
@@ -148,13 +154,14 @@ def checkpoint_page(engine: Engine, settings: Settings, name: str) -> Checkpoint
         before=before,
         differences=_differences(known[before], known[name]) if before else (),
         service=served.get(name),
+        cohorts=cohorts_of(memory, name) if memory else (),
         scores=_scores(engine, name, before),
         anchored=_anchored(memory.comparisons if memory else (), name),
         gates=records_of(engine, settings.loop, name),
     )
 
 
-def _known(engine: Engine, memory: Memory | None) -> dict[str, Told]:
+def _known(engine: Engine, memory: Memory | None, served: Mapping[str, Service]) -> dict[str, Told]:
     """By name, in order: as they were numbered, else as they were first told of or first served."""
     known: dict[str, Told] = {}
     with reading(engine) as connection:
@@ -162,7 +169,7 @@ def _known(engine: Engine, memory: Memory | None) -> dict[str, Told]:
     for row in sorted(rows, key=lambda row: (row["time_us"], row["seq"])):
         name = row["checkpoint"]
         known[name] = _heard(known.get(name, Told(name)), row)
-    began = {one.checkpoint: _midnight(one.first) for one in services(memory)} if memory else {}
+    began = {name: _midnight(one.first) for name, one in served.items()}
     if memory and memory.baseline.window.checkpoint:
         began[memory.baseline.window.checkpoint] = EPOCH + dt.timedelta(microseconds=memory.baseline.window.start_us)
     known |= {name: Told(name) for name in began if name not in known}

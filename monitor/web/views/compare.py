@@ -12,7 +12,7 @@ from monitor.production.curve import Reading, read_curve, training_of
 from monitor.production.items import date_of
 from monitor.settings import Settings
 from monitor.telling.curve_alerts import curve_in_words
-from monitor.web.views.served import Service, UnknownCheckpoint, last_memory, services
+from monitor.web.views.served import Change, Service, UnknownCheckpoint, cohorts_of, last_memory, services
 
 SAMPLES = 80  # points of a fitted line
 NORMAL = 1.96
@@ -53,7 +53,8 @@ class CurveView:
 class ComparePage:
     """Every checkpoint over all traffic, one of them by cohort, and the curve.
 
-    chosen: the checkpoint whose cohorts are shown: the one asked for, else the newest; None before any served.
+    chosen: the checkpoint whose cohorts are shown: the one asked for, else the newest; None before any served. cohorts:
+    over the days it had to itself, the largest loss of outcome first.
     decided_until: the last day that was looked at.
     """
 
@@ -61,6 +62,7 @@ class ComparePage:
     decided_until: dt.date | None
     services: Sequence[Service]
     chosen: Service | None
+    cohorts: Sequence[Change]
     curve: CurveView | None
 
 
@@ -72,13 +74,14 @@ def compare_page(engine: Engine, settings: Settings, checkpoint: str | None = No
     if checkpoint and chosen is None:
         raise UnknownCheckpoint(f"no unit of {checkpoint!r} has matured yet; the page without it has all that did")
     if memory is None:
-        return ComparePage(None, None, (), None, None)
+        return ComparePage(None, None, (), None, (), None)
     reading = read_curve(memory.book, memory.baseline, training_of(engine), memory.closed - 1)
     return ComparePage(
         reference=memory.baseline.window.checkpoint,
         decided_until=date_of(memory.closed - 1),
         services=served,
         chosen=chosen,
+        cohorts=cohorts_of(memory, chosen.checkpoint) if chosen else (),
         curve=_curve(reading),
     )
 

@@ -130,16 +130,15 @@ def _means(rule: str) -> str:
 
 def _storms(told: Sequence[PurposeDay], first: int, close: int) -> Iterator[Storm]:
     """By day, the newest first; a description of counts, no inference."""
-    by_rule: dict[str, Counter[dt.date]] = {}
+    begin = date_of(first - USUAL_DAYS)
+    by_rule: dict[str, list[int]] = {}
     for one in told:
         if one.purpose == "debugging":
-            by_rule.setdefault(one.rule, Counter())[one.day] += one.events
-    for day in reversed(range(first, close)):
+            by_rule.setdefault(one.rule, [0] * (close - first + USUAL_DAYS))[(one.day - begin).days] += one.events
+    for at in reversed(range(USUAL_DAYS, close - first + USUAL_DAYS)):
         for rule, counts in sorted(by_rule.items()):
-            events = counts[date_of(day)]
-            usual = median(counts[date_of(before)] for before in range(day - USUAL_DAYS, day))
-            if events >= FEWEST and events > STORM * usual:
-                yield Storm(date_of(day), rule, events, usual)
+            if counts[at] >= FEWEST and counts[at] > STORM * (usual := median(counts[at - USUAL_DAYS : at])):
+                yield Storm(begin + dt.timedelta(days=at), rule, counts[at], usual)
 
 
 def _exports(engine: Engine) -> list[Export]:

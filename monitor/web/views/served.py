@@ -54,8 +54,7 @@ class Change:
 class Service:
     """What is known of one checkpoint in production, from units matured so far.
 
-    first, last: days on which they matured. own_days: days it had to itself. cohorts: over those, the largest loss of
-    outcome first. note: why something is missing, else "".
+    first, last: days on which they matured. own_days: days it had to itself. note: why something is missing, else "".
     """
 
     checkpoint: str
@@ -63,7 +62,6 @@ class Service:
     last: dt.date
     own_days: int
     whole: Change
-    cohorts: tuple[Change, ...]
     note: str
 
 
@@ -75,18 +73,33 @@ def last_memory(engine: Engine, loop: str) -> Memory | None:
 
 def services(memory: Memory) -> list[Service]:
     """Every monitored checkpoint with a matured unit, in the order in which they began to serve."""
-    book = memory.book
-    keys = [key for key in book.keys if key.check == CURVE and key.series == SERIES]
-    counts = book.cells[:, [book.column[key] for key in keys], 0]
-    total = counts.sum(axis=1)
-    found = [_service(book, key, counts[:, place], total) for place, key in enumerate(keys) if counts[:, place].any()]
+    book, counts = memory.book, _counts(memory.book)
+    total = np.sum(list(counts.values()), axis=0)
+    found = [_service(book, key, mine, total) for key, mine in counts.items() if mine.any()]
     return sorted(found, key=lambda one: (one.first, one.last, one.checkpoint))
+
+
+def cohorts_of(memory: Memory, checkpoint: str) -> list[Change]:
+    """How each cohort fared on the days that a checkpoint had to itself, the largest loss of outcome first."""
+    book, counts = memory.book, _counts(memory.book)
+    total = np.sum(list(counts.values()), axis=0)
+    mine = next((days for key, days in counts.items() if book.info[key].slice["checkpoint"] == checkpoint), None)
+    return [] if mine is None else sorted(_cohorts(book, _own(mine, total)), key=_by_loss)
+
+
+def _counts(book: SeriesBook) -> dict[SeriesKey, NDArray[np.float64]]:
+    """Units by day of each checkpoint's series."""
+    keys = [key for key in book.keys if key.check == CURVE and key.series == SERIES]
+    return {key: book.cells[:, book.column[key], 0] for key in keys}
+
+
+def _own(mine: NDArray[np.float64], total: NDArray[np.float64]) -> Days:
+    return (mine > 0) & (mine >= ALONE * total)
 
 
 def _service(book: SeriesBook, key: SeriesKey, mine: NDArray[np.float64], total: NDArray[np.float64]) -> Service:
     name = book.info[key].slice["checkpoint"]
-    served = np.flatnonzero(mine)
-    own = (mine > 0) & (mine >= ALONE * total)
+    served, own = np.flatnonzero(mine), _own(mine, total)
     arm = SeriesKey(DECOUPLING_CHECK, "A4", slice_name({"checkpoint": name}))
     everywhere = np.ones(book.days, bool)
     whole = Change(
@@ -101,7 +114,6 @@ def _service(book: SeriesBook, key: SeriesKey, mine: NDArray[np.float64], total:
         last=date_of(book.first_day + int(served[-1])),
         own_days=int(own.sum()),
         whole=whole,
-        cohorts=tuple(sorted(_cohorts(book, own), key=_by_loss)),
         note="" if own.any() else SHARED,
     )
 
