@@ -11,11 +11,16 @@ from sqlalchemy import event as on_event
 from consumers.export import export_labels
 from consumers.store import EventStore
 from judges.preference import read_preferences
+from monitor.detection.state import MonitorState
 from monitor.detection.tick import look
 from monitor.gate.records import UnknownRecord, write_record
 from monitor.gate.result import GateReport
 from monitor.judging.judge_card import Cards, judge_cards
 from monitor.production.items import microseconds
+from monitor.serving.jobs import jobs_of
+from monitor.serving.lease import migrated
+from monitor.serving.pulses import Pulses
+from monitor.serving.turns import Work
 from monitor.telling.kept_cards import read_cards, save_cards
 from monitor.telling.purpose_days import ADD, keep_purpose_days
 from monitor.web.views.checkpoint import checkpoint_list, checkpoint_page
@@ -233,6 +238,17 @@ def test_cards_come_back_as_they_were_made(store: EventStore) -> None:
     longer = next(bias for bias in view.biases if bias.cue == "longer answer")
     assert longer.people is not None
     assert longer.judge.value > longer.people.value  # it was made to take the longer answer
+
+
+def test_the_jobs_of_serve_keep_what_pages_read(store: EventStore, tmp_path: Path) -> None:
+    served = settings(judges=JUDGED.judges.model_dump(), serve={"reports": tmp_path})
+    put(store, [*days(0, 3, 4, Taste()), thumbs("r", START, 1.0)])
+    MonitorState(migrated(store.engine))
+    for job in jobs_of(served, tmp_path / "reward-drift.yaml", Pulses([], 60, 60)):
+        if job.name in ("tick", "cards"):
+            job.do(Work(store, NOW, 1, microseconds(NOW), lambda: None))
+    assert feedback_page(store.engine, served, lambda: NOW).totals["reward"] == 1
+    assert [view.card.judge for view in judges_page(store.engine, served).judges] == ["j"]
 
 
 def test_cards_of_another_release_count_as_none(store: EventStore) -> None:
