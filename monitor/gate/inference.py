@@ -75,7 +75,7 @@ def tested(name: str, part: Slice, one: Measurement, alpha: float, oldest: int) 
         return _census(name, part, one)
     if not one.effects.size:
         return nothing(name, part, one.tolerance, one.needs)
-    stale = f"stale: the newest is of {date_of(int(one.days.max()))}" if one.days.max() < oldest else ""
+    stale = staleness(one, oldest)
     least, most = getattr(one, "least", None), getattr(one, "most", None)
     if least is not None and most is not None:
         return _beside(_of_open(name, part, one, least, most, alpha, stale), one, alpha)
@@ -84,6 +84,12 @@ def tested(name: str, part: Slice, one: Measurement, alpha: float, oldest: int) 
     else:
         found, undecided = _against_baseline(one, alpha), stale
     return _beside(told(name, part, one.tolerance, found, alpha, undecided, pairing(one), one.note), one, alpha)
+
+
+def staleness(one: Measurement, oldest: int) -> str:
+    """Why evidence is too old to conclude anything from; "" where its newest is of day `oldest` or later."""
+    newest = int(one.days.max())
+    return f"newer evidence: the newest is of {date_of(newest)}, stale by gate.max_age" if newest < oldest else ""
 
 
 def _beside(found: Tested, one: Measurement, alpha: float) -> Tested:

@@ -165,7 +165,7 @@ def _tested(trial: Trial, group: Group, alpha: float, oldest: int) -> Iterator[T
     elif isinstance(first, PairedMeasurement):
         yield anchored(part, first, alpha, oldest)
     elif isinstance(first, Searched):
-        yield from searched(name, first, alpha)
+        yield from searched(name, first, alpha, oldest)
     else:
         yield worst_of([tested(name, part, one, alpha, oldest) for one in measured])
 

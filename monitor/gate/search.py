@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from monitor.check import Interval, Measurement, Verdict
-from monitor.gate.inference import Tested, in_points, nothing
+from monitor.gate.inference import Tested, in_points, nothing, staleness
 from monitor.gate.result import GateFinding
 from monitor.gate.trial import Trial
 from monitor.gate.trial_part import on_both
@@ -49,13 +49,14 @@ def pairs_by_cohort(trial: Trial, tolerance: float) -> Searched:
     )
 
 
-def searched(name: str, one: Searched, alpha: float) -> Iterator[Tested]:
+def searched(name: str, one: Searched, alpha: float, oldest: int) -> Iterator[Tested]:
     """A finding for each slice that was shown harmed among all that were searched; else one that tells of the worst.
 
-    Its p-value has paid for the search. That none was shown is no pass.
+    Its p-value has paid for the search. That none was shown is no pass. oldest: the day before which evidence is stale.
     """
-    if not one.effects.size:
-        yield nothing(name, {}, one.tolerance, one.needs)
+    needs = staleness(one, oldest) if one.effects.size else one.needs
+    if needs:
+        yield nothing(name, {}, one.tolerance, needs)
         return
     found = worst_slice(one.effects, one.codes, one.tolerance, alpha=alpha)
     if found.worst is None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from monitor.check import Interval, Verdict
 from monitor.gate.causes import OF_OUTCOMES
+from monitor.gate.inference import NO_ROOM
 from monitor.gate.result import Decision, GateFinding, GateReport
 from monitor.report import gate_page, gate_words
 from monitor.report.gate_page import NAME, Blocker
@@ -70,7 +71,15 @@ def how_sure(report: GateReport) -> str:
 def _lacks_only_data(report: GateReport) -> bool:
     """Whether everything that blocks was looked at, and only not decided."""
     found = [one.finding for one in gate_page.blockers(report)]
-    return bool(found) and all(one is not None and one.n and one.verdict is Verdict.INCONCLUSIVE for one in found)
+    return bool(found) and all(
+        one is not None and one.n and one.verdict is Verdict.INCONCLUSIVE and not _barred(one) for one in found
+    )
+
+
+def _barred(finding: GateFinding) -> str:
+    """What keeps anything from being concluded from evidence that is there; "" where it is only too little."""
+    open_ = finding.verdict is Verdict.INCONCLUSIVE and finding.n and finding.needs not in NO_ROOM.values()
+    return finding.needs if open_ else ""
 
 
 def _why_go(report: GateReport) -> Iterator[str]:
@@ -101,7 +110,9 @@ def _of_blocker(report: GateReport, blocker: Blocker, before: Sequence[Blocker])
     compared = finding.verdict is not Verdict.ERROR and not subject_of(finding).counted
     if compared and gate_words.measured(finding)[1].value is not None:
         told = [one.finding for one in before if one.finding]
-        return _sentence(report, finding, told, ranged=finding.verdict is Verdict.INCONCLUSIVE)
+        barred, known = _barred(finding), {_barred(one) for one in told}
+        why = f" Nothing is concluded from it; it needs {barred}." if barred and barred not in known else ""
+        return _sentence(report, finding, told, ranged=finding.verdict is Verdict.INCONCLUSIVE) + why
     required = " is required:" if finding.required and not finding.n else ":"
     return f"{_quoted(finding.name)}{required} {gate_words.told(finding)}."
 
@@ -154,7 +165,7 @@ def _limit(finding: GateFinding) -> str:
     allowed = gate_words.allowed(finding)
     if finding.verdict is Verdict.PASS:
         return f"a fall of more than {allowed} would not have been allowed"
-    if finding.verdict is Verdict.INCONCLUSIVE:
+    if finding.verdict is Verdict.INCONCLUSIVE and not _barred(finding):
         return f"a fall of more than {allowed} must be ruled out, and is not"
     return f"{allowed} allowed"
 

@@ -155,12 +155,12 @@ MISSING: dict[str, tuple[Callable[[], list[Event]], dict[str, Any], str, str]] =
         DECOUPLING,
         "30 reference units, 20 are there",
     ),
-    "stale evidence": (lambda: [*sound(), told_late(200)], {}, DECOUPLING, "stale: the newest is of 2026-01-"),
+    "stale evidence": (lambda: [*sound(), told_late(200)], {}, DECOUPLING, "the newest is of 2026-01-"),
     "stale anchors": (
         lambda: [*scored("ckpt-0", items=2000), *scored("ckpt-1", items=2000), told_late(200)],
         {"required": ["anchored_decoupling"]},
         "anchored_decoupling[anchor_set=faq]",
-        "stale: the newest is of 2026-01-",
+        "the newest is of 2026-01-",
     ),
     "anchors that the candidate never answered": (
         lambda: [*scored("ckpt-0"), told_late(1)],
