@@ -37,7 +37,7 @@ def problem(request: Request, status: int, message: str, headers: Mapping[str, s
     """An answer that says what is wrong. headers: to be sent with it."""
     extra = dict(headers or {}) | ({"www-authenticate": "Bearer"} if status == 401 else {})
     title = HTTPStatus(status).phrase
-    if request.url.path.startswith(API):
+    if request.scope["path"].startswith(API):
         error = {"kind": title.lower(), "message": message, "status": status}
         return JSONResponse({"error": error}, status, headers=extra)
     answer = render(request, "fault.html", status, title=title, message=message, next_step=NEXT.get(status, ""))

@@ -29,8 +29,8 @@ def render(request: Request, template: str, status: int = 200, **data: Any) -> H
         "now": dashboard.clock(),
         "visitor": request.state.visitor,
         "code": hidden_code(request),
-        "pages": [(page, is_here(page, request.url.path)) for page in PAGES],
-        "here": request.url.path,
+        "pages": [(page, is_here(page, request.scope["path"])) for page in PAGES],
+        "here": request.scope["path"],
         "release": version("reward-drift-monitor"),
     }
     return HTMLResponse(environment().get_template(template).render({**frame, **data}), status)

@@ -200,6 +200,25 @@ def test_a_name_that_somebody_made_point_here_is_refused(tmp_path: Path) -> None
             assert client.get("/", headers={"host": host}).status_code == 400, host
 
 
+def test_a_host_header_cannot_pretend_another_path(tmp_path: Path) -> None:
+    with serving(tmp_path, needs_login=True) as (client, _):
+        port = client.base_url.port
+        hosts = [
+            "localhost/static/",
+            "localhost/login",
+            "localhost/static/?",
+            "localhost#",
+            "x@localhost",
+            "[::1",
+            "a b",
+        ]
+        for host in [*hosts, f"127.0.0.1:{port}/static/"]:
+            for path in ["/", "/data", "/api/v1/status"]:
+                assert client.get(path, headers={"host": host}).status_code == 400, (host, path)
+        for path in ["/login/../data", "/static/../data", "/static/%2e%2e/data", "//data", "/loginx", "/static"]:
+            assert b"How late is it" not in client.get(path, follow_redirects=True).content, path
+
+
 def test_one_visitor_too_many_times_waits(tmp_path: Path) -> None:
     with serving(tmp_path, requests_per_minute=10) as (client, _):
         answers = [client.get("/static/icon.svg") for _ in range(15)]

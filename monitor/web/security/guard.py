@@ -12,6 +12,7 @@
 import asyncio
 import ipaddress
 import math
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, quote
 
@@ -29,12 +30,13 @@ from monitor.web.security.visitors import COOKIE, Doorkeeper, NotLetIn, Visitor,
 from monitor.web.settings import WebSettings
 
 MACHINES = ("/metrics", "/healthz", "/readyz")
-OPEN_TO_ALL = ("/login", "/static/")
+LOGIN, STATIC = "/login", "/static/"
 API = "/api/"
 SAFE = ("GET", "HEAD", "OPTIONS")
 MOST_BYTES = 64 * 1024
 MOST_SECONDS = 10.0
 LOCAL_NAMES = ("localhost",)
+HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")  # nothing that a path could hide in
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -79,7 +81,7 @@ class Guard:
         visitor = await self._visitor(request)
         if COOKIE not in request.cookies and _is_page(request) and _is_led_here(request):
             return request.receive, render(request, "onward.html")
-        if visitor is None and not request.url.path.startswith(OPEN_TO_ALL):
+        if visitor is None and _path(request) != LOGIN and not _path(request).startswith(STATIC):
             return request.receive, _to_login(request)
         request.state.visitor = visitor
         if request.method in SAFE:
@@ -91,7 +93,8 @@ class Guard:
         return _again(body), self._app
 
     def _check_host(self, request: Request) -> None:
-        host = request.url.hostname or ""
+        match = HOST.fullmatch(request.headers.get("host", ""))
+        host = match[1].lower() if match else ""
         if host not in (*LOCAL_NAMES, *self._web.hosts) and not _is_address(host):
             raise Refused(400, "this name is none of ours: add it to web.hosts in the settings")
 
@@ -118,8 +121,13 @@ def _cookie_of(request: Request) -> tuple[str, bool]:
     return (known, False) if known is not None and is_cookie(known) else (new_cookie(), True)
 
 
+def _path(request: Request) -> str:
+    """As the router sees it; the URL that the framework puts together holds whatever stands in the host header."""
+    return str(request.scope["path"])
+
+
 def _is_page(request: Request) -> bool:
-    return not request.url.path.startswith((API, "/static/"))
+    return not _path(request).startswith((API, STATIC))
 
 
 def _is_led_here(request: Request) -> bool:
@@ -128,9 +136,10 @@ def _is_led_here(request: Request) -> bool:
 
 
 def _to_login(request: Request) -> Response:
-    if request.url.path.startswith(API) or request.method not in SAFE:
+    if _path(request).startswith(API) or request.method not in SAFE:
         return problem(request, 401, "log in first, or send a token: Authorization: Bearer rdm_...")
-    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    query = request.scope["query_string"].decode("latin-1")
+    asked = _path(request) + (f"?{query}" if query else "")
     return RedirectResponse(f"/login?next={quote(asked, safe='')}", 303)
 
 
@@ -151,7 +160,7 @@ async def _body(request: Request) -> bytes:
 
 def _check_code(request: Request, body: bytes) -> None:
     """Of the API a token is asked instead, which no browser sends by itself."""
-    if request.url.path.startswith(API):
+    if _path(request).startswith(API):
         if request.state.visitor.by != "token":
             raise Refused(401, "to change something over the API, send a token: Authorization: Bearer rdm_...")
         return
