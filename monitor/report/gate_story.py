@@ -111,7 +111,7 @@ def _of_blocker(report: GateReport, blocker: Blocker, before: Sequence[Blocker])
     if compared and gate_words.measured(finding)[1].value is not None:
         told = [one.finding for one in before if one.finding]
         barred, known = _barred(finding), {_barred(one) for one in told}
-        why = f" Nothing is concluded from it; it needs {barred}." if barred and barred not in known else ""
+        why = f" Nothing is concluded from it; it needs {name(barred, 300)}." if barred and barred not in known else ""
         return _sentence(report, finding, told, ranged=finding.verdict is Verdict.INCONCLUSIVE) + why
     required = " is required:" if finding.required and not finding.n else ":"
     return f"{_quoted(finding.name)}{required} {gate_words.told(finding)}."
