@@ -69,6 +69,8 @@ class Alert:
     """One alert of one episode. Effects are shares in [-1, 1]; `effect` is positive when worse.
 
     evidence: None of an alert that stands on a count (records are missing), where there is nothing to infer.
+    outcome_level: mean outcome of its units since the likely start, 0 to 1; None where it is not known, as where some
+    units were likelier to be asked than others.
     """
 
     fingerprint: str
@@ -90,6 +92,7 @@ class Alert:
     state: str = "firing"
     confirmed: Confirmed | None = None
     components: Mapping[str, float] = field(default_factory=dict)  # e-value of each claim behind a verdict
+    outcome_level: float | None = None
 
 
 @dataclass(frozen=True)

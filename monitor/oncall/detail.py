@@ -15,7 +15,8 @@ from monitor.oncall.episodes import StoredEpisode, slice_text
 from monitor.oncall.page import Known, page_lines
 from monitor.oncall.words import alert_of_episode, plain_alert
 from monitor.production.items import EPOCH
-from monitor.result import Alert, plain_json
+from monitor.report.wording import statistic, title_of
+from monitor.result import Alert, Confirmed, plain_json
 from monitor.statistics.intervals import mean_interval
 from monitor.telling.examples import TEXTS
 from monitor.telling.explain import DECOUPLING_CHECK, flipped
@@ -167,10 +168,19 @@ def _episode_row(one: StoredEpisode) -> dict[str, Any]:
 
 def detail_text(detail: Mapping[str, Any]) -> str:
     """The same for people; a stranger's words are made safe by whoever prints them."""
-    lines = [*detail["page"], ""]
-    evidence = detail["alert"]["evidence"]
+    alert, lines = detail["alert"], [*detail["page"], ""]
+    evidence = alert["evidence"]
     if evidence:
         lines += [
+            f"named: {title_of(alert['attribution'])}; {_confirmed(alert['confirmed'])}",
+            f"reward {_points(alert['reward_change'])}  outcome {_points(alert['outcome_change'])}"
+            f"  effect {_points(alert['effect'])}, plus is worse",
+            f"evidence: {_evidence(alert, 'statistic')} ({alert['severity']} at {_evidence(alert, 'threshold')})",
+            f"smallest visible at this n with probability .9: {100 * evidence['smallest_visible']:.1f} pt"
+            if evidence["smallest_visible"] is not None
+            else "smallest visible: not known",
+            f"likely start: {evidence['likely_start']}, the day on which outcomes first showed it",
+            f"outcomes missing: {evidence['missing_share']:.1%}",
             f"null: {evidence['null']}",
             f"allowance: {100 * evidence['material_harm']:.2f} pt of harm nobody would act on, and 1.645 times the"
             f" baseline's error of {100 * evidence['baseline_error']:.2f} pt",
@@ -204,6 +214,16 @@ def detail_text(detail: Mapping[str, Any]) -> str:
         for row in detail["episodes"]
     ]
     return "\n".join(lines)
+
+
+def _confirmed(told: Mapping[str, Any] | None) -> str:
+    return "not confirmed" if told is None else str(Confirmed(told["verdict"], told["e_value"]))
+
+
+def _evidence(alert: Mapping[str, Any], which: str) -> str:
+    """In its own unit; what is beyond measure is null in JSON."""
+    value = alert["evidence"][which]
+    return statistic(float("inf") if value is None else value, alert["evidence"]["rule"])
 
 
 def _points(interval: Mapping[str, float | None]) -> str:

@@ -1,185 +1,253 @@
-"""What must a woken reader know, in five lines? Is it real, who is hurt, what is safe to do, can it wait?"""
+"""What must a woken reader know, in five lines? Is it real, who is hurt, what is safe to do, can it wait?
+
+1 what      product and harm first: a notification shows no more
+2 how sure  how often chance alone would do it, how much, over how many
+3 who       who is hurt, what else is open, whether the data can be trusted
+4 do        what is safe and what it does not do, what comes then, how soon
+5 more      where to read on, and how to be left alone meanwhile
+"""
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, text
 
 from consumers.incidents import read_incidents
-from monitor.gate.result import Decision
-from monitor.oncall.alerts import is_inferred
+from monitor.oncall import page_words
 from monitor.oncall.episodes import StoredEpisode
-from monitor.oncall.freshness import Stage, read_stages
-from monitor.oncall.words import SHOWN, ago
-from monitor.production.items import microseconds
+from monitor.oncall.freshness import WORDS, Stage, read_stages
+from monitor.oncall.serving import Live, live_checkpoints, ways_back
+from monitor.oncall.words import ago
 from monitor.report import wording
-from monitor.result import Alert
+from monitor.result import Alert, Evidence
 from monitor.settings import Settings
+from monitor.statistics.verdicts import SHARED
+from monitor.telling.explain import DECOUPLING_CHECK
 
-SERVED_LATELY = dt.timedelta(days=7)
-TOLD_SHARES = "SELECT checkpoint, traffic_share FROM checkpoint WHERE traffic_share IS NOT NULL ORDER BY time_us, seq"
-SERVED = """
-    SELECT checkpoint, COUNT(*) FROM response WHERE environment = 'production' AND time_us > :since GROUP BY checkpoint
-"""
 WITHHELD = """
     SELECT COUNT(DISTINCT t.episode) FROM alert_transition AS t JOIN alert_episode AS e ON e.id = t.episode
     WHERE e.loop = :loop AND t.told = 'withheld' AND e.state IN ('firing', 'acked')
 """
-
-
-LATEST_GATES = "SELECT content FROM gate_record WHERE loop = :loop ORDER BY number DESC LIMIT 100"
+SOON = {"warning": "Today is soon enough", "ticket": "This week is soon enough"}
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the store knows at the moment of a page. serving: checkpoint -> its share of traffic, 0 to 1.
+    """What the store knows at the moment of a page. serving: the checkpoints that have traffic.
 
-    gone: candidates to which a gate said GO, the newest first.
+    horizon: how long an outcome takes, so that what began to show on a day was answered that much earlier. back: by
+    such a moment, of the likely starts of open alerts, the checkpoint to go back to; a moment without one is left out.
     """
 
+    loop: str
     outcome: str
     unit: str
-    serving: Mapping[str, float]
+    horizon: dt.timedelta
+    serving: Mapping[str, Live]
     stages: Sequence[Stage]
     incidents: int
     open_alerts: Sequence[StoredEpisode]
     withheld: int
-    gone: Sequence[str] = ()
+    back: Mapping[dt.datetime, str]
+
+    def answered(self, evidence: Evidence) -> dt.datetime:
+        """When the answers were given whose outcomes first showed it."""
+        return dt.datetime.combine(evidence.likely_start, dt.time(), dt.UTC) - self.horizon
 
 
 def known(connection: Connection, settings: Settings, episodes: Iterable[StoredEpisode], now: dt.datetime) -> Known:
     """Read what a page says beside its alert."""
-    return Known(
+    open_alerts = [stored for stored in episodes if stored.is_open]
+    alerts = [alert for stored in open_alerts if (alert := stored.alert) is not None and alert.evidence is not None]
+    facts = Known(
+        loop=settings.loop,
         outcome=settings.outcome.metric,
         unit=settings.unit,
-        serving=serving_shares(connection, now),
+        horizon=settings.outcome.horizon,
+        serving=live_checkpoints(connection, now),
         stages=read_stages(connection, settings, now),
         incidents=len(read_incidents(connection, open_only=True)),
-        open_alerts=[stored for stored in episodes if stored.is_open],
+        open_alerts=open_alerts,
         withheld=int(connection.execute(text(WITHHELD), {"loop": settings.loop}).scalar_one()),
-        gone=candidates_gone(connection, settings.loop),
+        back={},
     )
-
-
-def candidates_gone(connection: Connection, loop: str) -> list[str]:
-    """Candidates to which a gate of the loop said GO, the newest first; none in a store without gates."""
-    if not inspect(connection).has_table("gate_record"):
-        return []
-    records = [json.loads(row[0]) for row in connection.execute(text(LATEST_GATES), {"loop": loop})]
-    return [str(record["candidate"]) for record in records if record["decision"] == Decision.GO]
-
-
-def serving_shares(connection: Connection, now: dt.datetime) -> dict[str, float]:
-    """Each checkpoint's share of traffic: as its last event told, else counted over the last week's answers."""
-    told = {name: float(share) for name, share in connection.execute(text(TOLD_SHARES)).all()}
-    if any(told.values()):
-        return {name: share for name, share in told.items() if share > 0}
-    since = {"since": microseconds(now - SERVED_LATELY)}
-    counts = {row[0]: int(row[1]) for row in connection.execute(text(SERVED), since)}
-    return {name: count / sum(counts.values()) for name, count in counts.items()}
+    starts = [facts.answered(alert.evidence) for alert in alerts if alert.evidence]
+    blamed = [alert.checkpoint for alert in alerts]
+    return replace(facts, back=ways_back(connection, settings.loop, starts, blamed))
 
 
 def page_lines(alert: Alert, members: Sequence[StoredEpisode], known_: Known) -> list[str]:
     """The page: five lines of plain text, safe for a terminal. members: the episodes it speaks of, at least one."""
+    mine = _own(alert, members)
     return [
-        _what(alert, members, known_),
+        _what(alert, known_),
         _how_sure(alert, known_),
-        _who(alert, members, known_),
-        _do(alert, members, known_),
-        _next(alert, members),
+        _who(alert, mine, members, known_),
+        _do(alert, mine, known_),
+        _more(alert, mine),
     ]
 
 
-def _what(alert: Alert, members: Sequence[StoredEpisode], known_: Known) -> str:
-    """What happened, where, since when."""
-    if len(members) > 1:
-        title = f"{len(members)} alerts at once, the worst: {wording.title_of(alert.attribution)}"
-    else:
-        title = wording.title_of(alert.attribution)
-    where = wording.name(alert.message.partition(":")[0])
-    blamed = f" {wording.name(alert.checkpoint)} ({_serving(alert.checkpoint, known_)})" if alert.checkpoint else ""
-    start = f"likely start {alert.evidence.likely_start:%-d %b}, " if alert.evidence else ""
-    mark = wording.name(alert.severity).upper()
-    return f"[{mark}] {title}: {where}{blamed}   {start}fired {wording.fired(alert.fired_at)}"
+def _own(alert: Alert, members: Sequence[StoredEpisode]) -> StoredEpisode:
+    """The episode of the alert that speaks for all of them."""
+    return next((one for one in members if one.fingerprint == alert.fingerprint), members[0])
 
 
-def _serving(checkpoint: str, known_: Known) -> str:
-    share = known_.serving.get(checkpoint)
-    return "not serving" if not share else f"SERVING {share:.0%}"
+def _what(alert: Alert, known_: Known) -> str:
+    """Product, harm, for whom, under which checkpoint, since when."""
+    told = f"told {alert.fired_at.astimezone(dt.UTC):%-d %b %H:%M} UTC"
+    head = f"[{wording.name(alert.severity).upper()}] {wording.name(known_.loop, 30)}: "
+    head += page_words.harm(alert, known_.outcome)
+    if alert.evidence is None:
+        return f"{head}{_where(alert)}. Harm would not be seen meanwhile. {told.capitalize()}"
+    start = f"Began by ~{alert.evidence.likely_start:%-d %b}, {told}"
+    return " ".join([f"{head}{_where(alert)}.", *_checkpoint(alert, known_), start])
+
+
+def _where(alert: Alert) -> str:
+    """Whom it is about; everybody in a sentence of its own."""
+    told = page_words.group(alert)
+    if alert.evidence is None or page_words.is_judges(alert) or told.startswith("users of "):
+        return f", {told}" if alert.slice else ""
+    return f". {told.capitalize()}" if told.startswith("all users") else f" for {told}"
+
+
+def _checkpoint(alert: Alert, known_: Known) -> list[str]:
+    """Who is blamed, and whether it serves; nobody where users held back lost as well."""
+    if alert.attribution == SHARED:
+        return ["No checkpoint to blame: users held back lost too."]
+    if not alert.checkpoint:
+        return []
+    live = known_.serving.get(alert.checkpoint)
+    if live is None:
+        return [f"{wording.name(alert.checkpoint)}, not serving."]
+    since = f" since {live.since.astimezone(dt.UTC):%-d %b}" if live.since else ""
+    return [f"{wording.name(alert.checkpoint)} LIVE{since} (now {live.share:.0%})."]
 
 
 def _how_sure(alert: Alert, known_: Known) -> str:
-    """How much, with intervals and n, and how sure; of a count, what it says."""
+    """How sure and how much; of a count, what it says."""
     if alert.evidence is None:
         return wording.name(alert.message, 400)
-    evidence = alert.evidence
-    statistic, threshold = (
-        wording.statistic(value, evidence.rule) for value in (evidence.statistic, evidence.threshold)
-    )
-    return (
-        f"reward {wording.points_interval(alert.reward_change)}"
-        f"  {wording.name(known_.outcome)} {wording.points_interval(alert.outcome_change)}"
-        f"  n={alert.n:,}/{evidence.reference_units:,} {known_.unit}s, missing {evidence.missing_share:.0%}"
-        f"   evidence {statistic} ({alert.severity} at {threshold})"
-        f"   smallest visible {wording.points(evidence.smallest_visible).lstrip('+')}"
-    )
+    sure = page_words.chance_alone(alert.evidence)
+    return f"{sure}. {page_words.effect(alert, known_.outcome, known_.unit)}"
 
 
-def _who(alert: Alert, members: Sequence[StoredEpisode], known_: Known) -> str:
-    """Who is hurt most, and what else is open."""
-    mine = {one.id for one in members}
-    others = [one for one in known_.open_alerts if one.id not in mine]
-    cohorts = [one.alert for one in (*members, *others) if one.episode.slice and is_inferred(one.episode)]
-    hurt = sorted((a for a in cohorts if a and a.outcome_change.value is not None), key=_loss)[:SHOWN]
-    worst = "; ".join(
-        f"{wording.slice_name(one.slice)} {wording.points(one.outcome_change.value)} (n={one.n:,})" for one in hurt
-    )
+def _who(alert: Alert, mine: StoredEpisode, members: Sequence[StoredEpisode], known_: Known) -> str:
+    """Who is hurt, what else is open, and whether the data are at fault."""
+    others = list({one.id: one for one in (*members, *known_.open_alerts) if one.id != mine.id}.values())
+    parts = [_hurt(alert, others), *_also(alert, others), data_health(known_)]
+    if known_.withheld:
+        parts.insert(-1, f"{known_.withheld} withheld until the data are well")
+    return "WHO: " + ". ".join(parts)
+
+
+def _hurt(alert: Alert, others: Sequence[StoredEpisode]) -> str:
+    """All users and the group that lost most, as far as alerts say so."""
     if alert.evidence is None:
-        worst = "nobody is known to be hurt; harm would not be seen meanwhile"
-    also = f"{len(others)} more open" if others else "nothing else open"
-    return f"worst cohort: {worst or 'no cohort stands out'}   also: {also}, {known_.withheld} withheld"
+        return "nobody is known to be hurt, and harm would not be seen meanwhile"
+    if page_words.is_judges(alert):
+        return "seen in a judge, not in traffic: nobody is known to be hurt"
+    if alert.check in page_words.ON_HELD_OUT:
+        return "seen on held-out items, not in traffic: nobody is known to be hurt"
+    if alert.check != DECOUPLING_CHECK or alert.outcome_change.value is None:
+        return f"{page_words.group(alert)} (n={alert.n:,})"
+    beside = [one for stored in others if (one := stored.alert) and one.check == DECOUPLING_CHECK]
+    lost = sorted((one for one in beside if (one.outcome_change.value or 0.0) < 0), key=_change)
+    everybody = sorted((one for one in lost if not page_words.of_some(one)), key=page_words.is_first_baselines)
+    parts = [one for one in lost if page_words.of_some(one)]
+    if not page_words.of_some(alert):
+        return "; worst ".join(_loss(one) for one in (alert, *parts[:1]))
+    together = [f"all users together {_loss(one).removeprefix('all users ')}" for one in everybody[:1]]
+    rest = f"next {_loss(parts[0])}" if parts else "no other group alerted"
+    return "; ".join([_loss(alert), *together, rest])
 
 
-def _loss(alert: Alert) -> float:
+def _change(alert: Alert) -> float:
     return alert.outcome_change.value or 0.0
 
 
-def _do(alert: Alert, members: Sequence[StoredEpisode], known_: Known) -> str:
-    """What is safe to do now, and whether the data are at fault."""
-    freeze = f"reward-drift freeze --reason 'alert {members[0].id}'"
-    if alert.evidence is None:
-        steps = f"1 follow the runbook  2 freeze promotion until it is settled: {freeze}"
-    else:
-        last = next((name for name in known_.gone if name != alert.checkpoint), None)
-        target = f"{wording.name(last)} (last GO)" if last else _fallback(alert)
-        steps = f"1 freeze promotion (safe, reversible): {freeze}  2 roll back to {target}"
-    return f"DO: {steps}   {data_health(known_)}"
+def _loss(alert: Alert) -> str:
+    return f"{page_words.group(alert)} {wording.points(alert.outcome_change.value)} (n={alert.n:,})"
 
 
-def _fallback(alert: Alert) -> str:
-    start = alert.evidence.likely_start if alert.evidence else None
-    return f"the last checkpoint that served before {start:%-d %b}" if start else "the last one you trust"
+def _also(alert: Alert, others: Sequence[StoredEpisode]) -> list[str]:
+    if not others:
+        return []
+    told = f"+{wording.plural(len(others), 'more alert')}"
+    same = alert.checkpoint and all((one.alert or alert).checkpoint == alert.checkpoint for one in others)
+    return [f"{told} of the same checkpoint" if same else f"{told}: reward-drift alerts list"]
 
 
 def data_health(known_: Known) -> str:
-    """Whether the data could be at fault: how old the newest of each stage is, and which incidents are open."""
+    """Whether the data could be at fault: the oldest of the stages, or those that are stale, and open incidents."""
     stale = [stage for stage in known_.stages if stage.is_stale or stage.age is None]
-    ages = ", ".join(f"{stage.name} {ago(stage.age)} old" for stage in known_.stages)
     if not stale and not known_.incidents:
-        return f"not a data fault: {ages}, no open incident"
-    late = f"stale: {', '.join(stage.name for stage in stale)}" if stale else ""
+        oldest = max(known_.stages, key=lambda stage: stage.age or dt.timedelta(0))
+        return f"Inputs fresh (oldest: {WORDS[oldest.name]}, {ago(oldest.age)}), no gap in the data"
+    late = ", ".join(f"{stage.name} {ago(stage.age)}" for stage in stale)
     gaps = wording.plural(known_.incidents, "open incident") if known_.incidents else ""
-    return f"MAY BE A DATA FAULT: {', '.join(part for part in (late, gaps) if part)} ({ages})"
+    return f"MAY BE A DATA FAULT: {', '.join(part for part in (late and f'stale: {late}', gaps) if part)}"
 
 
-def _next(alert: Alert, members: Sequence[StoredEpisode]) -> str:
-    """Where to read on, and how to take it."""
-    number = members[0].id
+def _do(alert: Alert, mine: StoredEpisode, known_: Known) -> str:
+    """What is safe now and what it leaves as it is, what comes then, and how soon."""
+    freeze = f"reward-drift freeze --reason 'alert {mine.id}'"
+    first = "NOW" if alert.severity == "page" else "FIRST"
+    if alert.evidence is None:
+        steps = f"{first}: the steps below. THEN: {freeze} until it is settled (can be undone)"
+    else:
+        live = alert.checkpoint in known_.serving and alert.attribution != SHARED
+        stays = f", {wording.name(alert.checkpoint)} STAYS LIVE" if live else ""
+        steps = f"{first}: {freeze} (can be undone; stops promotions only{stays}). THEN: {_then(alert, known_)}"
+    return f"{steps}. {_when(alert, known_)}"
+
+
+def _then(alert: Alert, known_: Known) -> str:
+    if page_words.is_judges(alert):
+        return "pin the judge's revision, have people label what it judged"
+    if alert.attribution == SHARED:
+        return "look for an outage; rolling back would not help"
+    if alert.check == DECOUPLING_CHECK and (alert.attribution == "inflation" or not _is_hurting(alert)):
+        return "have people label (reward-drift label-queue) before any roll-back"
+    if alert.checkpoint and alert.checkpoint not in known_.serving:
+        return f"do not promote {wording.name(alert.checkpoint)}"
+    return _way_back(alert, known_)
+
+
+def _way_back(alert: Alert, known_: Known) -> str:
+    """Where to roll back to, by name where an open alert's likely start was looked up."""
+    assert alert.evidence is not None
+    start = known_.answered(alert.evidence)
+    if start in known_.back:
+        return f"roll back to {wording.name(known_.back[start], 80)}"
+    if any(one.fingerprint == alert.fingerprint for one in known_.open_alerts):
+        return "no earlier checkpoint is known to roll back to"
+    return f"roll back to the last checkpoint that served before {start:%-d %b}"
+
+
+def _when(alert: Alert, known_: Known) -> str:
+    """Whether it can wait."""
+    if alert.severity != "page":
+        return SOON.get(alert.severity, SOON["ticket"])
+    if alert.evidence is None:
+        return "TONIGHT: harm would not be seen meanwhile"
+    if alert.checkpoint and alert.attribution != SHARED and alert.checkpoint not in known_.serving:
+        return "Can wait for 08:00: it serves nobody"
+    return "TONIGHT: users are being hurt now" if _is_hurting(alert) else "TONIGHT: it serves users now"
+
+
+def _is_hurting(alert: Alert) -> bool:
+    """Whether the outcome is shown to be worse, not only below what the reward promised."""
+    return alert.outcome_change.high is not None and alert.outcome_change.high < 0
+
+
+def _more(alert: Alert, mine: StoredEpisode) -> str:
+    """Where to read on, and how to quiet it, which mends nothing."""
     hours = 4 if alert.severity == "page" else 24
-    more = f" (and {len(members) - 1} more: reward-drift alerts list)" if len(members) > 1 else ""
+    part = f" (part: {wording.title_of(alert.attribution)})" if alert.check == DECOUPLING_CHECK else ""
     return (
-        f"open: reward-drift alerts show {number}{more}   runbook: reward-drift runbook {alert.check}"
-        f"   ack: reward-drift alerts ack {number} --for {hours}h"
+        f"more: reward-drift alerts show {mine.id} | steps: reward-drift runbook {wording.name(alert.check)}{part}"
+        f" | mute {hours}h, fixes nothing: reward-drift alerts ack {mine.id} --for {hours}h"
     )

@@ -154,7 +154,15 @@ def _alert(
         state=episode.state,
         confirmed=story.confirmed,
         components=story.components,
+        outcome_level=_level(frame),
     )
+
+
+def _level(frame: pd.DataFrame) -> float | None:
+    """Mean outcome over units; None without any, and where some were likelier to be asked than others."""
+    if frame["outcome"].notna().sum() == 0 or frame["propensity"].notna().any():
+        return None
+    return float(frame.groupby("unit")["outcome"].mean().mean())
 
 
 def _index(case: Case, day: int) -> int:

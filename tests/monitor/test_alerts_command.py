@@ -73,7 +73,17 @@ def test_show_prints_the_page_and_what_stands_behind_it(place: Place) -> None:
     assert [row["reason"] for row in told["history"]] == ["fired"]
     assert [row["id"] for row in told["episodes"]] == [1]
     text = place.run("alerts", "show", 1).out
-    for part in ("null: ", "allowance: ", "baseline: ", "promise: ", "would be falsified if: ", "read these:"):
+    for part in (
+        "evidence: ",
+        "smallest visible",
+        "outcomes missing: ",
+        "null: ",
+        "allowance: ",
+        "baseline: ",
+        "promise: ",
+        "would be falsified if: ",
+        "read these:",
+    ):
         assert part in text
     assert place.run("alerts", "show", 9).code == 2
 

@@ -29,12 +29,16 @@ PERSONAL = (
     "fe80::1",
 )
 PAGE = (
-    "[PAGE] Reward up, users worse: support-bot ckpt 2026-11-18 (SERVING 62%)  likely start 19 Nov, fired 28 Nov 09:05",
-    "reward +9.1 pt (8.0..10.2)  task success -4.0 pt (-5.6..-2.4)  n=8,214/7,990 user-days, matured 24 h, missing 3%"
-    "   evidence 5,120 d (page at 3,650)",
-    "worst cohort: enterprise-legal -7.8 pt (n=1,102)   also: 3 more, 2 withheld",
-    "DO: 1 freeze promotion (safe, reversible)  2 roll back to 2026-11-04 (last GO)   not a data fault: lag 3 s, judge"
-    " canaries 20/20, anchors 2 d old",
+    "[PAGE] support-bot: task_success -4.0 pt, reward +9.1 pt for tier=legal. 2026-11-18 LIVE since 18 Nov (now 62%)."
+    " Began by ~19 Nov, told 28 Nov 09:05 UTC",
+    "CHANCE ALONE: at most once in 14 years over all checks (threshold 10 years). task success from 69% to 65%: -4.0 pt"
+    " (95%: -5.6..-2.4), n=8,214 user-days, 7,990 before, 3% of outcomes missing",
+    "WHO: tier=legal -7.8 pt (n=1,102). +3 more alerts: reward-drift alerts list. 2 withheld until the data are well."
+    " Inputs fresh (oldest: look at the loop, 18 h), no gap in the data",
+    "NOW: reward-drift freeze --reason 'alert 7' (can be undone; stops promotions only, 2026-11-18 STAYS LIVE). THEN:"
+    " roll back to 2026-11-04 (last GO). TONIGHT: users are being hurt now",
+    "more: reward-drift alerts show 7 | steps: reward-drift runbook reward_outcome_decoupling (part: Users worse)"
+    " | mute 4h, fixes nothing: reward-drift alerts ack 7 --for 4h",
     "open: https://drift.example.org/a/7f3c   runbook: reward-drift runbook decouple"
     "   ack: reward-drift ack 7f3c --for 4h",
     "kafka:events/0: OFFSETS_EXPIRED: offsets 104000000 to 104000999 are lost since 2026-11-28T09:05:22.123456Z",

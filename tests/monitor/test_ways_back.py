@@ -1,0 +1,70 @@
+"""Which checkpoint does a page say to go back to? One that passed a gate or served before, never one that is blamed."""
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+
+from consumers.database import migrate, reading, writing
+from consumers.store import EventStore
+from monitor.gate.record_migrations import CHAIN, MIGRATIONS
+from monitor.gate.records import MOVE_HEAD
+from monitor.oncall.serving import ways_back
+from monitor.production.items import microseconds
+from tests.monitor.alert_life import DAY, HOUR
+from tests.monitor.events import START, in_memory, put, response
+
+BEGAN = START + 10 * DAY
+RECORD = """
+    INSERT INTO gate_record (number, loop, recorded_us, content, previous, digest)
+    VALUES (:number, :loop, :at, :content, '', :digest)
+"""
+
+
+@pytest.fixture
+def store() -> Iterator[EventStore]:
+    with in_memory() as kept:
+        served = ["old", "old", "older", "blamed", "blamed"]
+        put(kept, [response(f"{n}", BEGAN - (n + 1) * HOUR, name) for n, name in enumerate(reversed(served))])
+        put(kept, [response("later", BEGAN + HOUR, "new")])
+        yield kept
+
+
+def decide(store: EventStore, *gates: tuple[str, str, dt.datetime]) -> None:
+    migrate(store.engine, CHAIN, MIGRATIONS)
+    with writing(store.engine) as connection:
+        for number, (candidate, decision, at) in enumerate(gates, 1):
+            content = json.dumps({"candidate": candidate, "decision": decision})
+            row = {"number": number, "loop": "loop", "at": microseconds(at), "content": content, "digest": str(number)}
+            connection.execute(text(RECORD), row)
+            connection.execute(text(MOVE_HEAD), row)
+
+
+def back(store: EventStore, *starts: dt.datetime) -> list[str]:
+    with reading(store.engine) as connection:
+        return list(ways_back(connection, "loop", starts or (BEGAN,), ["blamed"]).values())
+
+
+def test_the_last_that_served_before_is_named(store: EventStore) -> None:
+    assert back(store) == ["older (served before)"]
+
+
+def test_a_candidate_that_passed_a_gate_is_preferred_and_the_last_of_them(store: EventStore) -> None:
+    decide(store, ("first", "GO", START), ("second", "GO", START + DAY), ("third", "NO-GO", START + 2 * DAY))
+    assert back(store) == ["second (last GO)"]
+
+
+def test_a_go_to_the_blamed_one_or_after_it_began_is_none(store: EventStore) -> None:
+    decide(store, ("blamed", "GO", START), ("new", "GO", BEGAN + DAY))
+    assert back(store) == ["older (served before)"]
+
+
+def test_nobody_is_named_where_nobody_served_before(store: EventStore) -> None:
+    assert back(store, START) == []
+
+
+def test_who_served_last_before_a_quarter_of_a_year_is_not_named(store: EventStore) -> None:
+    assert back(store, BEGAN + 91 * DAY) == []
+    assert back(store, BEGAN + 80 * DAY) == ["new (served before)"]
