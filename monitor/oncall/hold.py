@@ -41,6 +41,11 @@ class Reading:
         return self.value is not None and self.value <= self.recovered
 
 
+def at_once(check: str, part: Slice, severity: str, *, is_broken: bool, message: str) -> Reading:
+    """The reading of a rule that is broken or is not, and waits for nothing."""
+    return Reading(check, part, severity, float(is_broken), 0.5, 0.0, dt.timedelta(0), message)
+
+
 @dataclass(frozen=True)
 class Life:
     """Where an operational episode stands.

@@ -1,4 +1,4 @@
-"""Is the machinery well? Data come, few events are rejected, no check is broken: each an alert with a hold."""
+"""Is the machinery well? Data come, few events are rejected, no check is broken, the gate let its candidate through."""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
@@ -20,14 +20,16 @@ from monitor.oncall.episodes import (
 )
 from monitor.oncall.freshness import CHECK as NO_DATA
 from monitor.oncall.freshness import freshness_readings, read_stages
-from monitor.oncall.hold import ENDED, Life, Reading, follow, is_over
+from monitor.oncall.gate_told import CHECK as GATE
+from monitor.oncall.gate_told import gate_readings
+from monitor.oncall.hold import ENDED, Life, Reading, at_once, follow, is_over
 from monitor.production.items import day_of, microseconds
 from monitor.result import Alert
 from monitor.settings import Settings
 from monitor.snapshot import slice_name
 
 REJECTED, BROKEN = "rejection_ratio", "check_error"
-RULES = (NO_DATA, REJECTED, BROKEN)
+RULES = (NO_DATA, REJECTED, BROKEN, GATE)
 MOST_REJECTED, FEW_REJECTED = 0.05, 0.02  # shares of what came in a day
 LEAST_REJECTED = 20
 COUNTED = 100_000  # of the newest events, so that a tick stays cheap
@@ -41,7 +43,7 @@ FIXED = "SELECT fixed FROM monitor_memory WHERE loop = :loop"
 BROKE_BEFORE = """
     SELECT DISTINCT SUBSTR(slice_name, 8) FROM alert_episode WHERE loop = :loop AND check_name = 'check_error'
 """
-ATTRIBUTIONS = {NO_DATA: "no_data", REJECTED: "data_fault", BROKEN: "tool_fault"}
+ATTRIBUTIONS = {NO_DATA: "no_data", REJECTED: "data_fault", BROKEN: "tool_fault", GATE: "not_let_through"}
 
 
 def read_machinery(connection: Connection, settings: Settings, as_of: dt.datetime) -> list[Reading]:
@@ -51,6 +53,7 @@ def read_machinery(connection: Connection, settings: Settings, as_of: dt.datetim
         *freshness_readings(stages, as_of),
         _rejection(connection, as_of),
         *_broken_checks(connection, settings.loop),
+        *gate_readings(connection, settings.loop, microseconds(as_of)),
     ]
 
 
@@ -79,7 +82,7 @@ def _broken_checks(connection: Connection, loop: str) -> Iterator[Reading]:
     known = {row[0] for row in connection.execute(text(BROKE_BEFORE), {"loop": loop})}
     for name in sorted({*broken, *known}):
         told = f"the check broke and says nothing until it is mended: {broken.get(name, '')}"
-        yield Reading(BROKEN, {"broken": name}, "ticket", float(name in broken), 0.5, 0.0, dt.timedelta(0), told)
+        yield at_once(BROKEN, {"broken": name}, "ticket", is_broken=name in broken, message=told)
 
 
 def observe(connection: Connection, loop: str, readings: Sequence[Reading], now: dt.datetime) -> None:

@@ -28,6 +28,7 @@ ATTRIBUTIONS = {
     "data_fault": "The data are at fault",
     "no_data": "Data have stopped",
     "tool_fault": "A check of the monitor is broken",
+    "not_let_through": "The gate did not say GO",
     "undecided": "Outcome below what its reward promised",
 }
 
