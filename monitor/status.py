@@ -24,7 +24,8 @@ def status_of(store: EventStore, settings: Settings, now: dt.datetime) -> dict[s
     """Open alerts and incidents, event counts and the age of the newest event of each type, as plain JSON types.
 
     state: "alert" with an open alert or an open incident of the intake, told already or not; else "blind" when for two
-    days nothing was decided or no event happened, so that silence is never taken for health; else "quiet".
+    days nothing was decided or no event happened, or a stage is older than it may be, since silence is no sign of
+    health; else "quiet".
     """
     state = MonitorState(store.engine)
     memory = state.load(settings.loop)
@@ -37,12 +38,13 @@ def status_of(store: EventStore, settings: Settings, now: dt.datetime) -> dict[s
             for row in connection.execute(text(NEWEST), {"ours": f"{CANARIES}%"})
         }
         stages = read_stages(connection, settings, now)
+    stale = any(stage.is_stale for stage in stages)
     late = decided is None or (now.date() - decided).days > BLIND_DAYS
     silent = now - max(newest.values(), default=EPOCH) > dt.timedelta(days=BLIND_DAYS)
     state_now: dict[str, Any] = plain_json(
         {
             "loop": settings.loop,
-            "state": "alert" if alerts or incidents else "blind" if late or silent else "quiet",
+            "state": "alert" if alerts or incidents else "blind" if late or silent or stale else "quiet",
             "decided_until": decided,
             "reference": memory.baseline.window.checkpoint if isinstance(memory, Memory) else None,
             "alerts": [
@@ -98,7 +100,7 @@ def status_text(state: dict[str, Any]) -> str:
     said = {
         "alert": _troubles(state),
         "quiet": "no open alert",
-        "blind": "BLIND: nothing recent was decided or arrived; do events come, does `reward-drift tick` run daily?",
+        "blind": "BLIND: something recent is missing; do events come, does `reward-drift serve` run, or `tick` daily?",
     }[state["state"]]
     lines = [f"{state['loop']}: {said}", f"decided until {state['decided_until'] or 'never'}"]
     lines += [f"  the data have a gap: {incident['message']}" for incident in state["incidents"]]
