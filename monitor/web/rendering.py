@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse
 
 from monitor.check import Interval
 from monitor.oncall.words import ago
+from monitor.production.items import date_of
 from monitor.report import wording
 from monitor.report.filters import FILTERS
 from monitor.web.navigation import PAGES, is_here
@@ -69,6 +70,6 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(FILTERS, when=when, ago=ago, instant=instant, interval=interval)
+    made.filters.update(FILTERS, when=when, ago=ago, instant=instant, interval=interval, date_of=date_of)
     made.globals.update(static=static_url, severities=wording.SEVERITIES)
     return made

@@ -210,7 +210,7 @@ def test_fifty_hostile_texts_run_nothing_and_load_nothing(browser: Any, tmp_path
     assert len(HOSTILE) == len(set(HOSTILE)) == 50
     with serving(tmp_path / "store.sqlite", GAMED) as (address, store):
         numbers = _plant(store)
-        paths = ["/", "/alerts?state=all", "/data", "/feedback", "/checkpoint", "/judges", "/gate"]
+        paths = ["/", "/alerts?state=all", "/data", "/feedback", "/checkpoint"]
         paths += [f"/alerts/{number}" for number in numbers]
         shown = ""
         for path in paths:
