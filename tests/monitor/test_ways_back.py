@@ -14,7 +14,7 @@ from monitor.gate.records import MOVE_HEAD
 from monitor.oncall.serving import ways_back
 from monitor.production.items import microseconds
 from tests.monitor.alert_life import DAY, HOUR
-from tests.monitor.events import START, in_memory, put, response
+from tests.monitor.events import START, put, response
 
 BEGAN = START + 10 * DAY
 RECORD = """
@@ -24,8 +24,8 @@ RECORD = """
 
 
 @pytest.fixture
-def store() -> Iterator[EventStore]:
-    with in_memory() as kept:
+def store(store_url: str) -> Iterator[EventStore]:
+    with EventStore.open(store_url) as kept:
         served = ["old", "old", "older", "blamed", "blamed"]
         put(kept, [response(f"{n}", BEGAN - (n + 1) * HOUR, name) for n, name in enumerate(reversed(served))])
         put(kept, [response("later", BEGAN + HOUR, "new")])
