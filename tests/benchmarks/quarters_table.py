@@ -13,7 +13,6 @@ import argparse
 import datetime as dt
 import json
 import multiprocessing
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -292,7 +291,7 @@ def main() -> None:
     options = parser.parse_args()
     seeds = QUICK if options.quick else options.seeds
     made: list[dict[str, Any]] = []
-    with multiprocessing.get_context("spawn").Pool(PROCESSES, os.nice, (10,)) as pool:
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
         held = held_against_events(pool, seeds)
         for row in rows(pool, seeds):
             made.append(row)
