@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -26,7 +27,6 @@ from tests.monitor.evaluated_events import evaluated, right
 from tests.monitor.events import DAY, START, Event, loop_events, score
 from tests.monitor.gate_worlds import judged_by_length
 from tests.monitor.judged_events import PLAIN, days
-from tests.monitor.test_freeze import open_folder  # noqa: F401
 from tests.monitor.test_governance_checks import checkpoint, sealed
 
 DECOUPLING = "reward_outcome_decoupling"
@@ -494,12 +494,22 @@ if os.geteuid() == 0:
     os.setgroups([]), os.setgid(65534), os.setuid(65534)
 main()
 """
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may read and write; not under pytest's own, which it closes whenever it starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
+
+
 LASTS = {**PLAIN_LOOP, "gate": {"max_age": "30000d"}}
 
 
 @pytest.mark.parametrize(("mode", "code"), [(0o777, 0), (0o555, 4)], ids=["file", "file and folder"])
 def test_a_file_that_nobody_may_write_still_gives_a_decision_where_it_can_be_read(
-    open_folder: Path,  # noqa: F811
+    open_folder: Path,
     mode: int,
     code: int,
 ) -> None:
