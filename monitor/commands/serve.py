@@ -111,5 +111,6 @@ def _job_line(job: dict[str, Any]) -> str:
 
 
 def _run_line(run: dict[str, Any]) -> str:
-    late = "" if not run["late"] else f" late, {run['missed']} missed: {', '.join(run['missed_slots'])}"
+    missed = f", {run['missed']} missed: {', '.join(run['missed_slots'])}" if run["missed"] else ""
+    late = f" late{missed}" if run["late"] else ""
     return f"{run['job']} {run['slot']} {run['state']}{late}  {run['note']}".rstrip()

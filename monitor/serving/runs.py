@@ -141,7 +141,8 @@ class Runs:
         found = list(due(slots, last.slot_us, now))
         if found:
             unfinished = [last.slot_us] if last.state == "running" else []
-            return _Due(found[-1], now, [*unfinished, *found[:-1]])
+            expected = last.started_us if last.state == "anchor" else 0
+            return _Due(found[-1], now, [*unfinished, *found[:-1]], expected)
         return _Due(last.slot_us, now, again=True) if _is_to_be_tried(last, now) else None
 
     def _last(self, connection: Connection, job: str) -> Run | None:
@@ -168,11 +169,12 @@ class _Due:
     slot_us: int
     now: int
     missed: Sequence[int] = ()
+    expected: int = 0  # nobody could have begun it before: a first run is not late
     again: bool = False
 
     @property
     def is_late(self) -> bool:
-        oldest = min(self.missed, default=self.slot_us)
+        oldest = max(min(self.missed, default=self.slot_us), self.expected)
         return (self.now - oldest) * _US > LATE
 
 

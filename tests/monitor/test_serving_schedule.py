@@ -159,6 +159,14 @@ def test_a_weekly_slot_that_fell_into_the_sleep_is_caught_up_once_and_late(store
     assert (run.late, run.missed, run.slot_us) == (True, 0, microseconds(START.replace(hour=9, minute=0)))
 
 
+def test_the_first_run_of_all_is_not_late_though_its_slot_is_long_ago(store: EventStore) -> None:
+    process = Process(store, Clock(), HOUR, nothing)
+    process.turn()
+    assert [(run.late, run.slot_us) for run in process.runs.newest()] == [
+        (False, microseconds(START.replace(minute=0)))
+    ]
+
+
 def test_a_job_that_fails_is_tried_again_with_growing_waits_and_then_left_to_its_next_slot(store: EventStore) -> None:
     clock, tried = Clock(), []
 
