@@ -10,6 +10,7 @@ and the plans of the first page's queries are noted: no one may go through a tab
 import argparse
 import datetime as dt
 import multiprocessing
+import os
 import re
 import statistics
 import tempfile
@@ -67,6 +68,7 @@ def main() -> None:
         rows,
         {
             "rounds": f"{ROUNDS}, interleaved",
+            "load_average_of_the_machine": round(os.getloadavg()[0], 1),
             "queries_of_the_first_page_that_go_through_events": ", ".join(plans) or "none",
         },
     )
