@@ -82,7 +82,7 @@ alerts: {{ticket: 30d, warning: 365d, page: 3650d}}
 #   scoring: {{checkpoints: /srv/checkpoints, reward: /srv/reward-model, anchors: [/srv/anchors/faq]}}
 # more: score 1m, cards and retention daily, deliver 15s, lease 30s, patience 15m, reports: reports
 
-# Who may look at the dashboard that `reward-drift serve` and `reward-drift dashboard` show. On this machine anybody may;
+# Who may look at the dashboard that `reward-drift serve` and `dashboard` show. On this machine anybody may;
 # anywhere else a token is needed (`reward-drift token create NAME`), or a proxy that says who asks.
 # web:
 #   login: true                     on this machine, too, as where others have accounts or a proxy stands in front
@@ -95,7 +95,7 @@ alerts: {{ticket: 30d, warning: 365d, page: 3650d}}
 # gate.required: [reward_outcome_decoupling, cohort_regression]
 # gate.protected: [tier=paid]       none named: every cohort value with enough answers
 # gate.cohort_tolerance: 0.1        the most that one cohort may lose, where all traffic may lose less
-# gate.cohort_spread: 0.01          declared: no cohort lies further from the average; cohorts then borrow from each other
+# gate.cohort_spread: 0.01          declared: no cohort lies further from the average; they then borrow
 # gate.anytime: true                the chance of a wrong decision holds over all decisions about one candidate
 
 # What a fine-tune may not unlearn, asked by `reward-drift gate`; `reward-drift init --contract` writes the file.
