@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from monitor.check import Measurement
 from monitor.gate.decoupling import CHECK as DECOUPLING
+from monitor.gate.inference import error_beside
 from monitor.gate.trial import Trial
 from monitor.gate.trial_part import Sampled
 from monitor.statistics.pooling import CohortSample, cohort_tests, most_spread
@@ -75,13 +74,8 @@ def _drawn(trial: Trial, samples: Mapping[str, Sampled]) -> dict[str, CohortSamp
 
 def _sample(one: Sampled, share: float) -> CohortSample:
     if one.unlabelled.size:
-        return CohortSample(one.effects, share, one.judged, one.unlabelled, baseline_error=_error(one))
-    index = np.unique(one.clusters, return_inverse=True)[1]
-    return CohortSample(np.bincount(index, one.effects) / np.bincount(index), share, baseline_error=_error(one))
-
-
-def _error(one: Sampled) -> float:
-    return 0.0 if one.paired else one.baseline_error
+        return CohortSample(one.effects, share, one.judged, one.unlabelled, baseline_error=error_beside(one))
+    return CohortSample(one.effects, share, baseline_error=error_beside(one))
 
 
 def _tolerance(samples: Mapping[str, Sampled]) -> float:

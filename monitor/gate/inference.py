@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from monitor.check import FloatArray, Interval, Measurement, Slice, Verdict
+from monitor.check import FloatArray, IntArray, Interval, Measurement, Slice, Verdict
 from monitor.detection.fixed_sample import FixedSample
 from monitor.gate.result import GateFinding
 from monitor.gate.samples import OpenCensus
 from monitor.gate.trial_part import Sampled
 from monitor.production.items import date_of
 from monitor.snapshot import slice_name
+from monitor.statistics.intervals import ENOUGH_UNITS
 from monitor.statistics.non_inferiority import labels_needed
 from monitor.statistics.sample_test import SampleTest, open_test, sample_test
 
@@ -137,18 +138,40 @@ def nothing(name: str, part: Slice, tolerance: float, needs: str) -> Tested:
 
 
 def sample(one: Sampled, alpha: float) -> SampleTest:
-    """The test of a sample: with judges where an audit allows it, else by cluster."""
+    """The test of a sample: with judges where an audit allows it, and with what returning users add to its error."""
     judges = one.unlabelled.size > 0
-    alone = not judges and np.unique(one.clusters).size < one.clusters.size
+    few = not judges and np.unique(one.clusters).size < min(ENOUGH_UNITS, one.clusters.size)
     return sample_test(
         one.effects,
         one.tolerance,
         judged=one.judged if judges else None,
         unlabelled=one.unlabelled if judges else None,
-        baseline_error=0.0 if one.paired else one.baseline_error,
-        clusters=one.clusters if alone else None,
+        baseline_error=0.0 if few and one.paired else error_beside(one),
+        clusters=one.clusters if few else None,
         alpha=alpha,
     )
+
+
+def error_beside(one: Sampled) -> float:
+    """What is to be added to the standard error of the units: the baseline's, and what users who return add."""
+    return float(np.hypot(0.0 if one.paired else one.baseline_error, shared_error(one.effects, one.clusters)))
+
+
+def shared_error(effects: FloatArray, clusters: IntArray) -> float:
+    """By how much the error of a mean is larger where effects of one user hang together; 0 where they do not.
+
+    effects, clusters: shape (units,), equal numbers hang together. The square is the variance by users' sums less that
+    by units, where it is larger. Source: Liang and Zeger 1986, Biometrika 73:13.
+
+    >>> twice = np.repeat(np.tile([1.0, -1.0], 50), 2)
+    >>> round(shared_error(twice, np.repeat(np.arange(100), 2)), 3), shared_error(twice, np.arange(200))
+    (0.071, 0.0)
+    """
+    if not effects.size:
+        return 0.0
+    centred = effects - effects.mean()
+    sums = np.bincount(np.unique(clusters, return_inverse=True)[1], centred)
+    return float(np.sqrt(max(sums @ sums - centred @ centred, 0.0))) / effects.size
 
 
 def pairing(one: Measurement) -> str:

@@ -35,7 +35,9 @@ def story(report: GateReport) -> list[str]:
         return list(_why_go(report))
     blocking = gate_page.blockers(report)
     told = [_of_blocker(report, one, blocking[:at]) for at, one in enumerate(blocking[:MOST])]
-    told += [f"{count(len(blocking) - MOST)} more causes are listed below."] if len(blocking) > MOST else []
+    more = len(blocking) - MOST
+    listed = "One more cause is" if more == 1 else f"{count(more)} more causes are"
+    told += [f"{listed} listed below."] if more > 0 else []
     return told + (_better(report) if report.decision is Decision.NO_GO else _passed(report))
 
 
