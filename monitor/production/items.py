@@ -41,7 +41,7 @@ COUNTS = """
     SELECT (SELECT COUNT(*) FROM response WHERE environment = 'production' AND checkpoint IN (:one, :other)) AS answers,
            COUNT(*) AS labelled, COUNT(propensity) AS asked FROM outcome WHERE metric = :metric
 """
-UNLABELLED = 5  # answers without an outcome for each with one: more would narrow a bound by a twentieth at most
+UNLABELLED = 4  # answers without an outcome for each with one: more would narrow a bound by a fifteenth at most
 FEEDBACK = """
     SELECT response_id, actor_id, time_us, value, scale_low, scale_high FROM feedback
     WHERE purpose = 'reward' AND signal = :name AND value IS NOT NULL AND time_us < :until AND {since}
