@@ -25,6 +25,7 @@ ASKED: dict[str, Any] = {
     "alerts": {"material_harm"},
 }
 PACKAGES = ("consumers", "judges", "monitor")
+CHUNK = 100_000  # rows
 NEWEST = "SELECT COALESCE(MAX(seq), 0) FROM event"
 EVENTS = "SELECT digest FROM event WHERE seq <= :highest"
 HELD_OUT = """
@@ -140,8 +141,10 @@ def _rulers(connection: Connection, given: Mapping[str, Any]) -> Iterator[tuple[
 def _data(connection: Connection, highest: int) -> str:
     """The digests of all events, sorted: the same for the same events, however they came."""
     found = connection.execute(text(EVENTS), {"highest": highest})
-    rows = found.cursor.fetchall() if found.cursor else []  # the driver's own rows: there may be millions
-    digests = np.frombuffer(b"".join(bytes(row[0]) for row in rows), "S16")
+    read = bytearray()
+    while found.cursor and (rows := found.cursor.fetchmany(CHUNK)):  # the driver's own rows: there may be millions
+        read += b"".join(bytes(row[0]) for row in rows)
+    digests = np.frombuffer(read, "S16")
     return hashlib.sha256(np.sort(digests).tobytes()).hexdigest()
 
 
