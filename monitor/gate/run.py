@@ -70,7 +70,7 @@ def run_gate(
     """
     _known(store, candidate, reference)
     trial = prepare_trial(store.engine, settings, candidate, reference, as_of, stage, **more)
-    decision, findings, blocking, assumed = decide_trial(trial, load_checks().values(), required_checks(trial))
+    decision, findings, blocking, measured = decide_trial(trial, load_checks().values(), required_checks(trial))
     if frozen:
         decision, findings, blocking = _stopped(frozen, findings, blocking)
     examples = read_first(trial, findings, blocking)
@@ -84,7 +84,7 @@ def run_gate(
         alpha=trial.alpha,
         findings=findings,
         blocking=blocking,
-        notes=[*notes_of(trial, required_checks(trial), findings), *assumed],
+        notes=[*notes_of(trial, required_checks(trial), findings), *assumptions(trial, measured)],
         next_steps=next_steps(decision, findings, blocking, candidate, reference, examples),
         bound=bound(trial) if bound else {},
         outcome=settings.outcome.metric,
@@ -95,12 +95,12 @@ def run_gate(
 
 
 class Decided(NamedTuple):
-    """The decision, every finding, the names of what blocks, and what was assumed of cohorts."""
+    """The decision, every finding, the names of what blocks, and what was measured."""
 
     decision: Decision
     findings: list[GateFinding]
     blocking: list[str]
-    assumed: list[str]
+    measured: list[tuple[str, Measurement]]
 
 
 def decide_trial(trial: Trial, checks: Iterable[Check], required: Sequence[str]) -> Decided:
@@ -109,7 +109,7 @@ def decide_trial(trial: Trial, checks: Iterable[Check], required: Sequence[str])
     tests = test(trial, with_cohorts(trial, measured), trial.alpha)
     findings = judged_together([*tests, *errors], trial.alpha)
     decided = decide(findings, required, lambda part: must_pass(trial, part))
-    return Decided(*decided, assumed=list(assumptions(trial, measured)))
+    return Decided(*decided, measured=measured)
 
 
 def must_pass(trial: Trial, part: Slice) -> bool:
