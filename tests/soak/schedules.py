@@ -23,7 +23,7 @@ from tests.soak.rig import context, processes, wait_until
 
 LOOP = "loop"
 LEASE_SECONDS = 2.0
-FREEZE_SECONDS = 30.0  # at most; PostgreSQL ends a stopped writer after 15
+FREEZE_SECONDS = {"sqlite": 8.0, "postgresql": 30.0}  # at most; PostgreSQL ends a stopped writer after 15
 SLOT_US = 250_000
 STEPS = 3  # write transactions of one run
 RUNNING = "SELECT COUNT(*) FROM job_run WHERE state = 'running'"
@@ -49,9 +49,10 @@ STALE = {
 
 @dataclass(frozen=True)
 class Happened:
-    """What a soak of schedules saw."""
+    """What a soak of schedules saw. held: stops of one that held SQLite's lock, so that nobody could take over."""
 
     stopped: int
+    held: int
     killed: int
     slots: int
     done: int
@@ -69,9 +70,10 @@ def serve_and_disturb(
     """Let so many processes serve one store, and disturb one at a time.
 
     Two of three disturbances stop whoever leads for longer than its lease, in the middle of its work, and continue it;
-    the third kills it and starts another one. Raises AssertionError for a slot that nobody did and nobody missed, for
-    one that was done twice, and for a write under a lease that was not in force. is_guarded: False takes away what
-    forbids such writes, which must be noticed.
+    the third kills it and starts another one. After each of them another one leads: a stop that holds SQLite's lock,
+    and with it everybody's hands, is counted and repeated. Raises AssertionError for a slot that nobody did and nobody
+    missed, for one that was done twice, and for a write under a lease that was not in force. is_guarded: False takes
+    away what forbids such writes, which must be noticed.
     """
     chance = random.Random(seed)
     with fresh() as url:
@@ -79,18 +81,22 @@ def serve_and_disturb(
         with EventStore.open(url) as store, processes() as serving:
             serving += [_start(url, is_guarded) for _ in range(number)]
             wait_until(lambda: _runs(store) > 0, "the first run")
-            for turn in range(disturbances):
+            turn = held = 0
+            while turn < disturbances:
                 wait_until(lambda: _number(store, RUNNING) > 0, "a run to begin")
                 time.sleep(chance.uniform(0, 0.1))
                 before = _epoch(store)
                 leader = next(one for one in serving if str(one.pid) == _holder(store))
                 if turn % 3 < 2:
-                    _freeze(leader, lambda before=before: _epoch(store) > before, chance.uniform(0, 1))  # type: ignore[misc]
+                    _freeze(leader, store, before, chance.uniform(0, 1))
                 else:
                     _signal(leader, signal.SIGKILL)
                     leader.join()
                     serving[serving.index(leader)] = _start(url, is_guarded)
                     wait_until(lambda before=before: _epoch(store) > before, "another one to take over")  # type: ignore[misc]
+                is_taken_over = _epoch(store) > before
+                turn, held = turn + is_taken_over, held + (not is_taken_over)
+                assert held <= 3 * disturbances, "nobody took over from one that stood still"
                 runs = _runs(store)
                 wait_until(lambda runs=runs: _runs(store) > runs + 2, "work to go on")  # type: ignore[misc]
                 assert all(one.is_alive() for one in serving), "a process ended by itself"
@@ -99,10 +105,10 @@ def serve_and_disturb(
             for one in serving:
                 one.join()
                 assert one.exitcode in (0, -signal.SIGTERM), f"a process ended with {one.exitcode}"  # while it started
-            return _judged(store, disturbances)
+            return _judged(store, disturbances, held)
 
 
-def _judged(store: EventStore, disturbances: int) -> Happened:
+def _judged(store: EventStore, disturbances: int, held: int) -> Happened:
     with store.engine.connect() as connection:
         assert connection.execute(text("SELECT COUNT(*) FROM stale")).scalar_one() == 0, "written under an old lease"
         anchor, *rows = connection.execute(text("SELECT * FROM job_run ORDER BY slot_us")).all()
@@ -121,7 +127,7 @@ def _judged(store: EventStore, disturbances: int) -> Happened:
         assert ended.get(row.slot_us, 0) <= row.attempts, "a slot was done twice by one"
         assert row.state != "done" or ended[row.slot_us] >= 1
     killed = disturbances // 3
-    return Happened(disturbances - killed, killed, len(grid), len(done), missed, _epoch(store))
+    return Happened(disturbances - killed, held, killed, len(grid), len(done), missed, _epoch(store))
 
 
 def _prepare(url: str) -> None:
@@ -183,11 +189,11 @@ class _Unwatched:
         return []
 
 
-def _freeze(leader: ForkServerProcess, is_taken_over: Callable[[], bool], more_seconds: float) -> None:
-    """Stop it for longer than its lease. One that holds SQLite's lock keeps it: then nobody takes over meanwhile."""
+def _freeze(leader: ForkServerProcess, store: EventStore, before: int, more_seconds: float) -> None:
+    """Stop it until another one leads. One that holds SQLite's lock keeps it: it is continued after a while."""
     _signal(leader, signal.SIGSTOP)
-    end = time.monotonic() + FREEZE_SECONDS
-    while not is_taken_over() and time.monotonic() < end:
+    end = time.monotonic() + FREEZE_SECONDS[store.engine.dialect.name]
+    while _epoch(store) == before and time.monotonic() < end:
         time.sleep(0.05)
     time.sleep(more_seconds)
     _signal(leader, signal.SIGCONT)
