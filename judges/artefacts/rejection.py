@@ -22,6 +22,7 @@ NEXT = {
     "unlisted_file": _AGAIN,
     "link": "replace links by files: `cp -rL {folder} COPY`, then `reward-drift checkpoint seal COPY`",
     "not_a_file": _EXPORT,
+    "unreadable": "let this user read it, or bring back the disk that it is on",
     "pickle": _EXPORT,
     "code": _EXPORT,
     "unknown_file": _EXPORT,

@@ -68,7 +68,7 @@ def opened(path: Path) -> Iterator[tuple[BufferedReader, int]]:
     except FileNotFoundError:
         raise refused(path, "missing_file", "it is not there") from None
     except OSError as fault:
-        raise refused(path, "link" if path.is_symlink() else "not_a_file", fault.strerror or "unreadable") from None
+        raise refused(path, "link" if path.is_symlink() else "unreadable", fault.strerror or "unreadable") from None
     with os.fdopen(descriptor, "rb") as file:
         about = os.fstat(file.fileno())
         if not stat.S_ISREG(about.st_mode):

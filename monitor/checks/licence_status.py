@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from monitor.check import Measurement, check
-from monitor.gate.artefacts import NO_LINEAGE, lineage_of, read_told
+from monitor.gate.artefacts import NO_LINEAGE, hidden_lineage, lineage_of, read_told
 from monitor.gate.trial import Trial
 
 MODELS = ("base_model", "reward_model", "teacher", "code")
@@ -19,20 +19,24 @@ def licence_status(snapshot: Trial, *, allowed: Sequence[str] = (), tolerance: f
 
     allowed: identifiers of licences (SPDX), whatever their case. Effects: shape (things,), 1 where a thing has no
     licence on record or one that is not allowed: the candidate itself, its base model, reward model, teacher, code and
-    each data source that is named. Exact: no interval. No list of allowed ones, or no lineage: no effects. What the
-    lineage does not name is not seen here but by `lineage_completeness`. Tolerance: share of things. Raises nothing.
+    each data source that is named. Exact: no interval. No list of allowed ones, no lineage, or licences that nobody
+    told and that may be sealed in a folder out of reach: no effects. What the lineage does not name is not seen here
+    but by `lineage_completeness`. Tolerance: share of things. Raises nothing.
     Source: Longpre et al. 2023, arXiv:2310.16787 (licences are left out or wrong for most data sets).
     """
-    lineage = lineage_of(snapshot, read_told(snapshot.engine, snapshot.as_of), snapshot.candidate)
+    told = read_told(snapshot.engine, snapshot.as_of)
+    lineage = lineage_of(snapshot, told, snapshot.candidate)
     known = {name.casefold() for name in allowed}
     licences = _licences(lineage) if lineage and known else {}
     refused = {what: found for what, found in licences.items() if found.casefold() not in known}
+    shown = any(refused.values()) or (licences and not refused)
+    hidden = "" if shown else hidden_lineage(snapshot, told, snapshot.candidate)
     yield Measurement(
         {},
-        np.array([float(what in refused) for what in licences]),
+        np.array([float(what in refused) for what in licences if not hidden]),
         tolerance,
         exact=True,
-        needs="" if licences else NO_LINEAGE if known else NO_POLICY,
+        needs=NO_POLICY if not known else hidden or ("" if licences else NO_LINEAGE),
         note="; ".join(f"{what}: {found or 'no licence on record'}" for what, found in refused.items()),
     )
 

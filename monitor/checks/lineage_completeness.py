@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from monitor.check import Measurement, check
-from monitor.gate.artefacts import NO_LINEAGE, lineage_of, read_told
+from monitor.gate.artefacts import NO_LINEAGE, hidden_lineage, lineage_of, read_told
 from monitor.gate.trial import Trial
 
 PARTS = ("base_model", "data", "code", "reward_model")
@@ -22,19 +22,21 @@ def lineage_completeness(
     parts: what must be told: base_model, data, code, reward_model, teacher, licence, or a name that only the event's
     lineage has, such as rubric. Effects: shape (things to tell,), 1 where one is missing: each part, the hash or
     revision of a model, the hash of each data source, the revision of the code. What is sealed in the folder counts
-    before what an event tells. Exact: no interval. No lineage at all: no effects. Tolerance: share of things missing.
-    Raises nothing.
+    before what an event tells. Exact: no interval. No lineage at all, or something is missing that may be sealed in a
+    folder out of reach: no effects. Tolerance: share of things missing. Raises nothing.
     Source: Longpre et al. 2023, arXiv:2310.16787 (what data sets say of where they come from, and how often not).
     """
-    lineage = lineage_of(snapshot, read_told(snapshot.engine, snapshot.as_of), snapshot.candidate)
+    told = read_told(snapshot.engine, snapshot.as_of)
+    lineage = lineage_of(snapshot, told, snapshot.candidate)
     asked = _asked(lineage, parts) if lineage else {}
     missing = [name for name, is_told in asked.items() if not is_told]
+    hidden = hidden_lineage(snapshot, told, snapshot.candidate) if missing or not asked else ""
     yield Measurement(
         {},
-        np.array([float(not is_told) for is_told in asked.values()]),
+        np.array([float(not is_told) for is_told in asked.values() if not hidden]),
         tolerance,
         exact=True,
-        needs="" if asked else NO_LINEAGE,
+        needs=hidden or ("" if asked else NO_LINEAGE),
         note=f"missing: {', '.join(missing)}" if missing else "",
     )
 

@@ -7,12 +7,13 @@ from itertools import takewhile
 import numpy as np
 
 from monitor.check import Measurement, check
-from monitor.gate.artefacts import Told, folder_of, look_at, newest, read_told
+from monitor.gate.artefacts import Found, Told, found_of, newest, read_told
 from monitor.gate.trial import Trial
 from monitor.production.items import EPOCH
 
 HAS_SERVED = ("serving", "reference")
-UNREACHABLE = "the folder of {name}, here: `--artifact reference=FOLDER`, or `artifact` in its checkpoint event"
+OPTION = "`--artifact reference=FOLDER`, or "
+REACH = "the sealed folder of {name}, where this machine can read it: {option}`artifact` in its checkpoint event{why}"
 
 
 @check(family="governance", on={"gate"}, severity="warning")
@@ -29,14 +30,15 @@ def rollback_readiness(snapshot: Trial, *, tolerance: float = 0.0) -> Iterator[M
     for name in dict.fromkeys([snapshot.reference, *([before] if before else [])]):
         part = {} if name == snapshot.reference else {"checkpoint": name}
         retired = _retired_too_long(snapshot, told, name)
-        gone = _gone(snapshot, told, name)
-        known = [] if gone is None and not retired else [fault for fault in (retired, gone) if fault is not None]
+        found = found_of(snapshot, told, name)
+        reached = [] if found is None or found.is_unknown else [_changed(found, newest(told, name, "sha256"))]
+        known = [retired, *reached] if retired or reached else []
         yield Measurement(
             part,
             np.array([float(bool(fault)) for fault in known]),
             tolerance,
             exact=True,
-            needs="" if known else UNREACHABLE.format(name=name),
+            needs="" if known else _reach(name, found, is_reference=not part),
             note="; ".join(fault for fault in known if fault),
         )
 
@@ -57,13 +59,14 @@ def _retired_too_long(trial: Trial, told: Sequence[Told], name: str) -> str:
     return f"{name} was retired {ago.days} days ago, more than {window.days}" if ago > window else ""
 
 
-def _gone(trial: Trial, told: Sequence[Told], name: str) -> str | None:
-    """What is wrong with its folder; "" if nothing is, None if it is out of reach."""
-    folder = folder_of(trial, told, name)
-    if folder is None:
-        return None
-    found = look_at(folder)
+def _changed(found: Found, digest: str | None) -> str:
+    """What is wrong with its folder; "" if nothing is."""
     if found.manifest is None:
-        return None if found.code == "not_sealed" else f"{folder}: {found.fault}"
-    digest = newest(told, name, "sha256")
-    return "" if digest is None or digest in found.weights else f"{folder} has digest {found.digest}, told was {digest}"
+        return found.why
+    as_told = digest is None or digest in found.weights
+    return "" if as_told else f"{found.folder} has digest {found.digest}, told was {digest}"
+
+
+def _reach(name: str, found: Found | None, is_reference: bool) -> str:
+    why = f" ({found.why})" if found else ""
+    return REACH.format(name=name, option=OPTION if is_reference else "", why=why)

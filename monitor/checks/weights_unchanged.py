@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from monitor.check import Measurement, check
-from monitor.gate.artefacts import NOT_HERE, Found, Told, answered_as, folder_of, look_at, read_told
+from monitor.gate.artefacts import Found, Told, answered_as, found_of, read_told
 from monitor.gate.trial import Trial
 
 ADD = "`--artifact {role}=FOLDER`, the sealed folder that would be promoted"
@@ -24,8 +24,7 @@ def weights_unchanged(snapshot: Trial, *, tolerance: float = 0.0) -> Iterator[Me
     """
     told = read_told(snapshot.engine, snapshot.as_of)
     for role, checkpoint in (("candidate", snapshot.candidate), ("reference", snapshot.reference)):
-        folder = folder_of(snapshot, told, checkpoint)
-        found = None if folder is None else look_at(folder)
+        found = found_of(snapshot, told, checkpoint)
         said = _said(snapshot, told, checkpoint)
         effects, faults = _compared(found, said)
         lacks = [] if faults else _lacking(role, checkpoint, found, said)
@@ -48,11 +47,11 @@ def _said(trial: Trial, told: list[Told], checkpoint: str) -> dict[str, str]:
 
 def _compared(found: Found | None, said: dict[str, str]) -> tuple[list[float], list[str]]:
     """One effect a comparison, and a line for each that differs."""
-    if found is None or found.code in NOT_HERE:
+    if found is None or found.is_unknown:
         others = list(said)[1:]
         return [1.0] * len(others), [f"told with {_and(said)}"] if others else []
     if found.manifest is None:
-        return [1.0], [f"{found.folder}: {found.fault}"]
+        return [1.0], [found.why]
     apart = {digest: who for digest, who in said.items() if digest not in found.weights}
     faults = [f"{found.folder} has digest {found.digest}, told was {_and(apart)}"] if apart else []
     return [0.0, *(float(digest in apart) for digest in said)], faults
@@ -61,7 +60,7 @@ def _compared(found: Found | None, said: dict[str, str]) -> tuple[list[float], l
 def _lacking(role: str, checkpoint: str, found: Found | None, said: dict[str, str]) -> list[str]:
     lacks = []
     if found is None or found.manifest is None:
-        why = f" ({found.folder}: {found.fault})" if found else ""
+        why = f" ({found.why})" if found else ""
         lacks.append(ADD.format(role=role) + why)
     return lacks if said else [*lacks, TELL.format(checkpoint=checkpoint)]
 

@@ -24,7 +24,7 @@ ArtifactOption = Annotated[
 
 
 def artifacts_of(told: Sequence[str] | None) -> Mapping[str, Path]:
-    """Folders by role. Raises UsageFault for one that is not ROLE=FOLDER, is told twice or is not there."""
+    """Folders by role. Raises UsageFault for one that is not ROLE=FOLDER, is told twice or cannot be looked into."""
     found: dict[str, Path] = {}
     for one in told or ():
         role, _, folder = one.partition("=")
@@ -32,7 +32,10 @@ def artifacts_of(told: Sequence[str] | None) -> Mapping[str, Path]:
             raise UsageFault(f"--artifact {one}: say candidate=FOLDER, reference=FOLDER or anchors:NAME=FOLDER")
         if role in found:
             raise UsageFault(f"--artifact {one}: {role} is told twice")
-        if not Path(folder).is_dir():
-            raise UsageFault(f"--artifact {one}: {folder}: no such folder")
+        try:
+            if not Path(folder).is_dir():
+                raise UsageFault(f"--artifact {one}: {folder}: no such folder")
+        except OSError as fault:
+            raise UsageFault(f"--artifact {one}: {folder}: {fault.strerror}") from None
         found[role] = Path(folder)
     return found

@@ -18,8 +18,18 @@ from judges.artefacts.rejection import ArtifactRejected
 from monitor.gate.trial import Trial
 from monitor.production.items import microseconds
 
-NOT_HERE = {"no_folder", "not_sealed"}  # nothing is shown to have changed: nothing can be compared
+OUT_OF_REACH = {"no_folder", "unreadable"}  # a disk that is not mounted looks like a folder that was deleted
+UNKNOWN = {*OUT_OF_REACH, "not_sealed"}  # nothing is shown to have changed: nothing can be compared
+NOT_OURS, NOT_THERE, EMPTY = (
+    "not on this machine",
+    "no such folder; is its disk mounted?",
+    "empty; is its disk mounted?",
+)
 NO_LINEAGE = "a lineage: `reward-drift checkpoint seal FOLDER --lineage FILE`, or `lineage` in the checkpoint event"
+HIDDEN = (
+    "the lineage that may be sealed in the candidate's folder ({why}): `--artifact candidate=FOLDER` where this machine"
+    " can read it, or all of it as `lineage` in the checkpoint event"
+)
 TOLD = """
     SELECT c.*, e.source, e.event_id FROM checkpoint AS c JOIN event AS e ON e.seq = c.seq WHERE c.time_us <= :until
 """
@@ -47,12 +57,30 @@ class Told:
 
 @dataclass(frozen=True)
 class Found:
-    """A folder, every file hashed and compared with its seal. manifest: None where it was refused, with the reason."""
+    """A folder, every file hashed and compared with its seal. manifest: None where it was refused, with the reason.
 
-    folder: Path
+    folder: as told. code: of the refusal, one of `judges.artefacts.rejection.NEXT`; "" for none.
+    """
+
+    folder: str
     manifest: Manifest | None = None
     code: str = ""
     fault: str = ""
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing is known of its bytes, neither that they are as sealed nor that they are not."""
+        return self.code in UNKNOWN
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether it cannot even be told if it was sealed."""
+        return self.code in OUT_OF_REACH
+
+    @property
+    def why(self) -> str:
+        """The folder and what is wrong with it."""
+        return f"{self.folder}: {self.fault}"
 
     @property
     def digest(self) -> str | None:
@@ -98,7 +126,7 @@ def answered_as(engine: Engine, checkpoint: str, as_of: dt.datetime) -> set[str]
     return {spec["checkpoint"] for spec in specs if spec["reading"] == "likelihood"}
 
 
-def folder_of(trial: Trial, told: Sequence[Told], checkpoint: str) -> Path | None:
+def _folder_of(trial: Trial, told: Sequence[Told], checkpoint: str) -> Path | None:
     """The folder named for a checkpoint, else the one its events name, if that can be of this machine; else None."""
     for role, name in (("candidate", trial.candidate), ("reference", trial.reference)):
         if name == checkpoint and role in trial.files:
@@ -107,14 +135,21 @@ def folder_of(trial: Trial, told: Sequence[Told], checkpoint: str) -> Path | Non
     return None if artifact is None else _local(artifact)
 
 
+def found_of(trial: Trial, told: Sequence[Told], checkpoint: str) -> Found | None:
+    """What lies in the folder of a checkpoint, also where that is out of reach; None where none was ever told."""
+    if (folder := _folder_of(trial, told, checkpoint)) is not None:
+        return look_at(folder)
+    artifact = newest(told, checkpoint, "artifact")
+    return None if artifact is None else Found(artifact, code="no_folder", fault=NOT_OURS)
+
+
 def lineage_of(trial: Trial, told: Sequence[Told], checkpoint: str) -> Mapping[str, Any]:
     """What a checkpoint was made from, part by part: as sealed in its folder, else as an event tells it; {}: nothing.
 
     Where a lineage is told, names that events have fields of their own for count as its names.
     """
-    folder = folder_of(trial, told, checkpoint)
-    manifest = None if folder is None else look_at(folder).manifest
-    sealed = plain_lineage(manifest.lineage) if manifest else {}
+    found = found_of(trial, told, checkpoint)
+    sealed = plain_lineage(found.manifest.lineage) if found and found.manifest else {}
     said = newest(told, checkpoint, "lineage") or {}
     if not sealed and not said:
         return {}
@@ -122,12 +157,20 @@ def lineage_of(trial: Trial, told: Sequence[Told], checkpoint: str) -> Mapping[s
     return {**{part: {"name": name} for part, name in named.items() if name}, **said, **sealed}
 
 
+def hidden_lineage(trial: Trial, told: Sequence[Told], checkpoint: str) -> str:
+    """What to bring where a lineage may be sealed in a folder that is out of reach; "" where there is none such."""
+    found = found_of(trial, told, checkpoint)
+    return "" if found is None or not found.is_out_of_reach else HIDDEN.format(why=found.why)
+
+
 def look_at(folder: Path) -> Found:
-    """Hash every file of a folder. It is read again only if one of them was touched since."""
+    """Hash every file of a folder. It is read again only if one of them was touched since. Raises nothing."""
     try:
-        return _look_at(folder, _touched(folder))
+        if touched := _touched(folder):
+            return _look_at(folder, touched)
+        return Found(str(folder), code="no_folder", fault=EMPTY if folder.is_dir() else NOT_THERE)
     except OSError as fault:
-        return Found(folder, code="not_a_file", fault=f"{folder}: {fault.strerror}")
+        return Found(str(folder), code="unreadable", fault=fault.strerror or str(fault))
 
 
 @lru_cache(maxsize=32)
@@ -136,8 +179,8 @@ def _look_at(folder: Path, touched: object) -> Found:
         manifest = read_manifest(folder)
         check_files(folder, manifest)
     except ArtifactRejected as rejected:
-        return Found(folder, code=rejected.code, fault=rejected.detail)
-    return Found(folder, manifest)
+        return Found(str(folder), code=rejected.code, fault=rejected.detail)
+    return Found(str(folder), manifest)
 
 
 def _touched(folder: Path) -> object:
@@ -155,5 +198,8 @@ def _local(artifact: str) -> Path | None:
         return None
     else:
         path = Path(artifact)
-    was_here = path.is_absolute() and len(path.parts) > 2 and path.parent.is_dir()
-    return path if was_here or path.is_dir() else None
+    try:
+        was_here = path.is_absolute() and len(path.parts) > 2 and path.parent.is_dir()
+        return path if was_here or path.is_dir() else None
+    except OSError:  # something is there that we may not look at
+        return path

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from consumers.canonical import canonical_json
 from consumers.database import reading
 from judges.anchors import open_anchors
-from monitor.gate.artefacts import folder_of, look_at, newest, read_told
+from monitor.gate.artefacts import found_of, newest, read_told
 from monitor.gate.trial import Trial
 from monitor.production.items import microseconds
 from monitor.settings import Settings
@@ -108,9 +108,9 @@ def _weights(trial: Trial) -> Iterator[tuple[str, str]]:
     for role, checkpoint in (("candidate", trial.candidate), ("reference", trial.reference)):
         if (said := newest(told, checkpoint, "sha256")) is not None:
             yield f"checkpoint:{role}", said
-        folder = folder_of(trial, told, checkpoint)
-        if folder is not None and (digest := look_at(folder).digest) is not None:
-            yield f"artefact:{role}", digest
+        found = found_of(trial, told, checkpoint)
+        if found is not None and found.digest is not None:
+            yield f"artefact:{role}", found.digest
 
 
 def _anchors(connection: Connection, trial: Trial, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

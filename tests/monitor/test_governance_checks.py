@@ -2,8 +2,12 @@
 
 import datetime as dt
 import json
+import os
 import struct
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,8 @@ from judges.artefacts.manifest import NAME, make_manifest, read_manifest, write_
 from judges.engine.spec import ScoreSpec
 from judges.scores import ScoreBoard
 from monitor.check import Measurement, Verdict, load_checks
+from monitor.commands.common import UsageFault
+from monitor.commands.gate_options import artifacts_of
 from monitor.detection.runner import census
 from monitor.gate.binding import bind, code_digest, settings_digest
 from monitor.gate.sides import prepare_trial
@@ -277,18 +283,131 @@ def test_a_retired_reference_can_come_back_within_the_window(
     assert (found.note == f"ckpt-0 was retired {days} days ago, more than 30") == (expected is FAIL)
 
 
-def test_a_reference_whose_files_are_gone_or_changed_cannot_come_back(store: EventStore, both: dict[str, Path]) -> None:
-    (both["ckpt-0"] / "model.safetensors").rename(both["ckpt-0"].parent / "moved")
-    assert "model.safetensors" in measured("rollback_readiness", trial(store))[""].note
-    for path in both["ckpt-0"].iterdir():
-        path.unlink()
-    both["ckpt-0"].rmdir()
-    assert verdicts("rollback_readiness", trial(store)) == {"": FAIL}
+@pytest.mark.parametrize("change", [Path.unlink, change_a_byte])
+def test_a_reference_with_a_file_that_is_gone_or_changed_cannot_come_back(
+    change: Callable[[Path], None], store: EventStore, both: dict[str, Path]
+) -> None:
+    change(both["ckpt-0"] / "model.safetensors")
+    found = measured("rollback_readiness", trial(store))[""]
+    assert census("c", found).verdict is FAIL
+    assert "model.safetensors" in found.note
 
 
-def test_files_out_of_reach_are_no_data(store: EventStore) -> None:
+def test_files_on_another_machine_are_no_data(store: EventStore) -> None:
     put(store, [checkpoint("ckpt-0", artifact="s3://models/ckpt-0", stage="serving")])
+    found = measured("rollback_readiness", trial(store))[""]
+    assert census("c", found).verdict is OPEN
+    assert "--artifact reference=FOLDER" in found.needs
+    assert "s3://models/ckpt-0: not on this machine" in found.needs
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """The rights of a plain user: root reads whatever nobody may."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """A folder that every user may look into, as a mounted disk is."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder).resolve()
+
+
+def _unmount(folder: Path) -> None:
+    folder.parent.rename(folder.parent.with_name("elsewhere"))
+
+
+def _unmount_but_its_place(folder: Path) -> None:
+    _unmount(folder)
+    folder.parent.mkdir()
+
+
+def _empty(folder: Path) -> None:
+    _unmount(folder)
+    folder.mkdir(parents=True)
+
+
+def _link_to(where: str, folder: Path) -> None:
+    _unmount(folder)
+    folder.parent.mkdir()
+    folder.symlink_to(where)
+
+
+def _put_a_file_in_its_place(folder: Path) -> None:
+    _unmount(folder)
+    folder.parent.write_text("no disk")
+
+
+AWAY: dict[str, Callable[[Path], None]] = {
+    "whole disk": _unmount,
+    "disk, place left": _unmount_but_its_place,
+    "empty place": _empty,
+    "broken link": partial(_link_to, "/nowhere"),
+    "circle of links": partial(_link_to, "models"),
+    "file in its place": _put_a_file_in_its_place,
+    "no right to look into": lambda folder: folder.chmod(0),
+    "no right to pass": lambda folder: folder.parent.chmod(0),
+    "weights may not be read": lambda folder: (folder / "model.safetensors").chmod(0),
+    "seal may not be read": lambda folder: (folder / NAME).chmod(0),
+}
+
+
+@pytest.mark.parametrize("what", AWAY)
+def test_a_folder_out_of_reach_is_no_data_and_the_way_to_it_is_told(what: str, disk: Path, store: EventStore) -> None:
+    folder = disk / "mount" / "models"
+    digest = sealed(folder)
+    told = {"sha256": digest, "artifact": str(folder), "lineage": {"code": {"revision": "c"}}}
+    put(store, [checkpoint(name, stage="serving", **told) for name in ("ckpt-0", "ckpt-1")])
+    checks: dict[str, dict[str, Any]] = {
+        "weights_unchanged": {},
+        "rollback_readiness": {},
+        "lineage_completeness": {},
+    }
+    assert {one for name, more in checks.items() for one in verdicts(name, trial(store), **more).values()} == {PASS}
+    assert "artefact:candidate" in bind(trial(store), settings())
+
+    AWAY[what](folder)
+    with unprivileged():
+        found = [one for name, more in checks.items() for one in measured(name, trial(store), **more).values()]
+        licences = measured("licence_status", trial(store), allowed=ALLOWED)[""]
+        assert "artefact:candidate" not in bind(trial(store), settings())
+    for one in (*found, licences):
+        assert census("c", one).verdict is OPEN
+        assert str(folder) in one.needs
+        assert "--artifact" in one.needs
+
+
+def test_what_was_told_counts_while_a_folder_is_out_of_reach(disk: Path, store: EventStore) -> None:
+    """A lineage told whole passes, and a licence that is told and not allowed fails, whatever may be sealed."""
+    told = {**LICENSED, "licence": "GPL-3.0", "base_model": {"name": "small", "revision": "1"}}
+    told |= {"data": [{"name": "d", "sha256": "1"}], "reward_model": {"name": "r", "sha256": "2"}}
+    put(store, [checkpoint("ckpt-1", artifact=str(disk / "gone"), lineage=told)])
+    assert verdicts("lineage_completeness", trial(store)) == {"": PASS}
+    found = measured("licence_status", trial(store), allowed=ALLOWED)[""]
+    assert census("c", found).verdict is FAIL
+    assert "itself: GPL-3.0" in found.note
+
+
+def test_a_folder_that_is_named_by_hand_and_out_of_reach_is_wrong_usage(disk: Path) -> None:
+    (disk / "shut" / "models").mkdir(parents=True)
+    (disk / "shut").chmod(0)
+    with unprivileged(), pytest.raises(UsageFault, match="Permission denied"):
+        artifacts_of([f"candidate={disk / 'shut' / 'models'}"])
+
+
+def test_an_artefact_that_can_be_no_path_breaks_nothing(store: EventStore) -> None:
+    put(store, [checkpoint("ckpt-0", artifact="/" + "x" * 5000, stage="serving", sha256="a" * 64)])
     assert verdicts("rollback_readiness", trial(store)) == {"": OPEN}
+    assert verdicts("weights_unchanged", trial(store))["ckpt-0"] is OPEN
 
 
 def test_whoever_served_last_must_be_able_to_come_back_too(
