@@ -20,11 +20,9 @@ from monitor.production.items import microseconds
 
 OUT_OF_REACH = {"no_folder", "unreadable"}  # a disk that is not mounted looks like a folder that was deleted
 UNKNOWN = {*OUT_OF_REACH, "not_sealed"}  # nothing is shown to have changed: nothing can be compared
-NOT_OURS, NOT_THERE, EMPTY = (
-    "not on this machine",
-    "no such folder; is its disk mounted?",
-    "empty; is its disk mounted?",
-)
+NOT_OURS = "not on this machine"
+NOT_THERE = "no such folder; is its disk mounted?"
+EMPTY = "empty; is its disk mounted?"
 NO_LINEAGE = "a lineage: `reward-drift checkpoint seal FOLDER --lineage FILE`, or `lineage` in the checkpoint event"
 HIDDEN = (
     "the lineage that may be sealed in the candidate's folder ({why}): `--artifact candidate=FOLDER` where this machine"
