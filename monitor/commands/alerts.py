@@ -27,7 +27,6 @@ from monitor.commands.common import (
     say,
     settings_of,
 )
-from monitor.detection.memory import Memory
 from monitor.detection.state import MonitorState
 from monitor.oncall import acks, silences
 from monitor.oncall.deliver import deliver
@@ -90,13 +89,12 @@ def show(
     """Show the page of an alert and what stands behind it: evidence, slices, checkpoints, answers to read, history."""
     chosen, now = settings_of(settings), dt.datetime.now(dt.UTC)
     with existing_store(store) as opened:
-        memory = MonitorState(opened.engine).load(chosen.loop)
+        MonitorState(opened.engine)
         with reading(opened.engine) as connection:
             episodes = read_episodes(connection, chosen.loop)
             stored = _found(episodes, number, chosen)
-            book = memory.book if isinstance(memory, Memory) else None
             facts = known(connection, chosen, episodes, now)
-            told = detail_of(connection, stored, episodes, facts, chosen.loop, book).to_dict()
+            told = detail_of(connection, stored, episodes, facts, chosen.loop).to_dict()
             told["overlays"] = overlays_of(connection, chosen.loop, now)[number]
     _print(told, passage(detail_text(told)), json_, format_)
 

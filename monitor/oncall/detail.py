@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from monitor.check import Interval
-from monitor.detection.book import SeriesBook, SeriesKey
+from monitor.detection.daily import DailySums
 from monitor.oncall.alerts import is_inferred
 from monitor.oncall.episodes import StoredEpisode, slice_text
 from monitor.oncall.page import Known, page_lines
@@ -56,9 +58,8 @@ def detail_of(
     episodes: Sequence[StoredEpisode],
     known: Known,
     loop: str,
-    book: SeriesBook | None,
 ) -> Detail:
-    """Read what stands behind one alert. book: the daily sums of the last look; None where there was none."""
+    """Read what stands behind one alert."""
     alert = alert_of_episode(stored, loop)
     plain = plain_alert(alert)
     told = {
@@ -67,7 +68,7 @@ def detail_of(
         "state": stored.episode.state,
         "opened": stored.opened,
         "alert": {name: value for name, value in plain.items() if name != "examples"},
-        "cohorts": cohort_rows(book, alert) if book is not None and is_inferred(stored.episode) else [],
+        "cohorts": cohort_rows(connection, loop, alert) if is_inferred(stored.episode) else [],
         "checkpoint": checkpoint_change(connection, alert.checkpoint),
         "examples": examples_with_words(connection, plain["examples"]),
         "falsified_by": falsified_by(stored),
@@ -77,25 +78,33 @@ def detail_of(
     return Detail(page_lines(alert, [stored], known), plain_json(told))
 
 
-def cohort_rows(book: SeriesBook, alert: Alert) -> list[dict[str, Any]]:
-    """Change of reward and outcome of each slice since the likely start, the largest loss of outcome first."""
+def cohort_rows(connection: Connection, loop: str, alert: Alert) -> list[dict[str, Any]]:
+    """Change of reward and outcome of each slice since the likely start, the largest loss of outcome first.
+
+    From the daily sums of the last look; empty where there was none.
+    """
+    sums = DailySums.of(connection, loop)
+    if sums is None:
+        return []
+    outcomes = [key for key in sums.slices if (key.check, key.series) == (DECOUPLING_CHECK, "A2")]
+    rewards = [key._replace(series="A4") for key in outcomes]
     since = None if alert.evidence is None else (alert.evidence.likely_start - EPOCH.date()).days
-    rows = []
-    for name in dict.fromkeys(key.slice for key in book.keys if key.check == DECOUPLING_CHECK):
-        outcome = SeriesKey(DECOUPLING_CHECK, "A2", name)
-        if outcome in book.info:
-            n, change = _change(book, outcome, since)
-            _, reward = _change(book, SeriesKey(DECOUPLING_CHECK, "A4", name), since)
-            row = {"slice": dict(book.info[outcome].slice), "n": n}
-            rows.append({**row, "outcome_change": _plain(flipped(change)), "reward_change": _plain(reward)})
+    total = sums.read(connection, outcomes + rewards, since).sum(axis=0)
+    rows = [
+        {
+            "slice": dict(sums.slices[key]),
+            "n": int(outcome[0]),
+            "outcome_change": _plain(flipped(_change(outcome))),
+            "reward_change": _plain(_change(reward)),
+        }
+        for key, outcome, reward in zip(outcomes, total[: len(outcomes)], total[len(outcomes) :], strict=True)
+    ]
     return sorted(rows, key=lambda row: (row["outcome_change"]["value"] is None, row["outcome_change"]["value"] or 0.0))
 
 
-def _change(book: SeriesBook, key: SeriesKey, since: int | None) -> tuple[int, Interval]:
-    if key not in book.info:
-        return 0, Interval()
-    n, total, squares = book.sums(key, since)
-    return n, Interval(*mean_interval(n, total, squares)) if n else Interval()
+def _change(sums: NDArray[np.float64]) -> Interval:
+    n, total, squares = sums
+    return Interval(*mean_interval(int(n), total, squares)) if n else Interval()
 
 
 def _plain(interval: Interval) -> dict[str, float | None]:

@@ -5,24 +5,24 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from monitor.gate.result import Decision
 from monitor.production.items import EPOCH, microseconds
 
+DAY = dt.timedelta(days=1)
 SERVED_LATELY = dt.timedelta(days=7)
 LOOK_BACK = dt.timedelta(days=90)  # whoever served last before that is nobody to go back to unread
 TOLD_SHARES = """
     SELECT checkpoint, traffic_share, time_us FROM checkpoint WHERE traffic_share IS NOT NULL ORDER BY time_us, seq
 """
-SERVED = """
-    SELECT checkpoint, COUNT(*) FROM response WHERE environment = 'production' AND time_us > :since GROUP BY checkpoint
+LAST = """
+    SELECT checkpoint, COUNT(*) AS answers FROM (
+        SELECT checkpoint FROM response
+        WHERE environment = 'production' AND time_us >= :since AND time_us < :until ORDER BY time_us DESC LIMIT :most
+    ) AS last GROUP BY checkpoint ORDER BY answers DESC, checkpoint
 """
-SERVED_BEFORE = text("""
-    SELECT checkpoint FROM response WHERE environment = 'production' AND time_us >= :since AND time_us < :until
-      AND checkpoint NOT IN :blamed
-    ORDER BY time_us DESC, seq DESC LIMIT 1
-""").bindparams(bindparam("blamed", expanding=True))
+ENOUGH, ENOUGH_OF_A_DAY = 10_000, 200  # of the last answers: a page must not wait for millions to be counted
 LATEST_GATES = "SELECT content, recorded_us FROM gate_record WHERE loop = :loop ORDER BY number DESC LIMIT 100"
 
 
@@ -35,7 +35,7 @@ class Live:
 
 
 def live_checkpoints(connection: Connection, now: dt.datetime) -> dict[str, Live]:
-    """Those that serve, as their last events told, else as counted over the last week's answers."""
+    """Those that serve, as their last events told, else as counted over the last week's last 10,000 answers."""
     told: dict[str, Live] = {}
     for name, share, time in connection.execute(text(TOLD_SHARES)).all():
         before = told.get(name)
@@ -43,8 +43,7 @@ def live_checkpoints(connection: Connection, now: dt.datetime) -> dict[str, Live
         told[name] = Live(float(share), since)
     if any(live.share for live in told.values()):
         return {name: live for name, live in told.items() if live.share > 0}
-    since_us = {"since": microseconds(now - SERVED_LATELY)}
-    counts = {row[0]: int(row[1]) for row in connection.execute(text(SERVED), since_us)}
+    counts = _last(connection, now - SERVED_LATELY, now, ENOUGH)
     return {name: Live(count / sum(counts.values())) for name, count in counts.items()}
 
 
@@ -53,15 +52,16 @@ def ways_back(
 ) -> Mapping[dt.datetime, str]:
     """By moment: which checkpoint to go back to, and why, as "ckpt-04 (last GO)"; a moment without one is left out.
 
-    The last candidate that a gate let through before that moment, else the last checkpoint that served before it,
-    within 90 days; never one of `blamed`.
+    The last candidate that a gate let through before that moment, else the checkpoint that served most on the last day
+    before it on which another than `blamed` did, of 90 days and each day's last 200 answers; never one of `blamed`.
     """
-    names = sorted(set(blamed))
+    names = frozenset(blamed)
+    days: dict[dt.datetime, Mapping[str, int]] = {}
     gone = [one for one in _gone(connection, loop) if one[0] not in names]
     found = {}
     for start in sorted(set(starts)):
         passed = next((name for name, at in gone if at < start), None)
-        served = None if passed else _served_before(connection, start, names)
+        served = None if passed else _served_before(connection, start, names, days)
         if passed or served:
             found[start] = f"{passed} (last GO)" if passed else f"{served} (served before)"
     return found
@@ -76,7 +76,22 @@ def _gone(connection: Connection, loop: str) -> list[tuple[str, dt.datetime]]:
     return [(str(record["candidate"]), at) for record, at in told if record["decision"] == Decision.GO]
 
 
-def _served_before(connection: Connection, start: dt.datetime, blamed: list[str]) -> str | None:
-    window = {"since": microseconds(start - LOOK_BACK), "until": microseconds(start)}
-    found = connection.execute(SERVED_BEFORE, {**window, "blamed": blamed}).scalar()
-    return None if found is None else str(found)
+def _served_before(
+    connection: Connection, start: dt.datetime, blamed: frozenset[str], days: dict[dt.datetime, Mapping[str, int]]
+) -> str | None:
+    """days: what was read already, by the end of each day."""
+    until, first = start, start - LOOK_BACK
+    while until > first:
+        if until not in days:
+            days[until] = _last(connection, until - DAY, until, ENOUGH_OF_A_DAY)
+        found = next((name for name in days[until] if name not in blamed), None)
+        if found is not None:
+            return found
+        until -= DAY
+    return None
+
+
+def _last(connection: Connection, since: dt.datetime, until: dt.datetime, most: int) -> Mapping[str, int]:
+    """How many of the last answers each checkpoint gave, whoever gave most first."""
+    given = {"since": microseconds(since), "until": microseconds(until), "most": most}
+    return {row[0]: int(row[1]) for row in connection.execute(text(LAST), given)}

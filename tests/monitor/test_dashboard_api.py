@@ -1,5 +1,6 @@
 """Does the API say what the commands say, on both databases, and answer nonsense without falling over?"""
 
+import contextlib
 import datetime as dt
 import json
 import re
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from sqlalchemy import event as on_event
 
@@ -109,19 +111,18 @@ def test_nonsense_is_answered_and_never_breaks_anything(store: EventStore, mode:
     app, secret = _app(store)
     bearer = {"Authorization": f"Bearer {secret}"}
     schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, headers=bearer)
-    seen: set[str] = set()
+    for operation in (found.ok() for found in schema.get_all_operations()):
 
-    @hypothesis_settings(
-        max_examples=30, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-    )
-    @given(case=schema.as_strategy(generation_mode=mode))
-    def answers(case: Any) -> None:
-        answer = case.call(headers=bearer)
-        seen.add(case.operation.label)
-        assert answer.status_code < 500, (case.operation.label, answer.text)
+        @hypothesis_settings(
+            max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def answers(case: Any) -> None:
+            answer = case.call(headers=bearer)
+            assert answer.status_code < 500, (case.operation.label, answer.text)
 
-    answers()
-    assert "POST /api/v1/alerts/{number}/ack" in seen
+        with contextlib.suppress(*[Unsatisfiable] * (mode is GenerationMode.NEGATIVE)):  # it takes nothing
+            answers()
 
 
 def test_the_first_page_scans_no_table_of_events(store: EventStore) -> None:

@@ -54,7 +54,7 @@ def views(life: Life) -> Iterator[str]:
     """What people and machines are shown of the loop as a whole."""
     told = status_of(life.store, life.settings, life.now)
     yield told["state"]
-    yield overview(life.store.engine, life.settings, life.now).state
+    yield overview(life.store.engine, life.settings, life.now).standing.state
     yield "quiet" if "no open alert" in status_text(told) else "not quiet"
 
 

@@ -27,7 +27,7 @@ RECORD = """
 def store(store_url: str) -> Iterator[EventStore]:
     with EventStore.open(store_url) as kept:
         served = ["old", "old", "older", "blamed", "blamed"]
-        put(kept, [response(f"{n}", BEGAN - (n + 1) * HOUR, name) for n, name in enumerate(reversed(served))])
+        put(kept, [response(f"{n}", BEGAN - n * DAY - HOUR, name) for n, name in enumerate(reversed(served))])
         put(kept, [response("later", BEGAN + HOUR, "new")])
         yield kept
 
@@ -49,6 +49,12 @@ def back(store: EventStore, *starts: dt.datetime) -> list[str]:
 
 def test_the_last_that_served_before_is_named(store: EventStore) -> None:
     assert back(store) == ["older (served before)"]
+
+
+def test_who_had_the_day_is_named_and_not_the_last_canary(store: EventStore) -> None:
+    times = [("canary", 1), ("stable", 2), ("stable", 3)]
+    put(store, [response(f"day-{hours}", BEGAN - 4 * DAY - hours * HOUR, name) for name, hours in times])
+    assert back(store, BEGAN - 4 * DAY) == ["stable (served before)"]
 
 
 def test_a_candidate_that_passed_a_gate_is_preferred_and_the_last_of_them(store: EventStore) -> None:

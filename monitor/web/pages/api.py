@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from consumers.database import reading
 from monitor.detection.state import MonitorState
 from monitor.gate.records import read_records
 from monitor.oncall import acks, silences
@@ -16,12 +17,12 @@ from monitor.oncall.silences import Silence
 from monitor.result import plain_json
 from monitor.section import Duration
 from monitor.serving.plain import schedule_told
+from monitor.standing import read_standing
 from monitor.web.acting import changing
 from monitor.web.security.access import Needs
 from monitor.web.security.visitors import Visitor
 from monitor.web.state import dashboard_of
 from monitor.web.views.alerts import NoSuchAlert, behind_alert, list_alerts
-from monitor.web.views.overview import overview
 
 FAULTS: dict[int | str, dict[str, Any]] = {
     400: {"description": "Reached under a name that is none of ours"},
@@ -71,32 +72,10 @@ class Dismissal(Body):
 
 @router.get("/status")
 def status(request: Request) -> dict[str, Any]:
-    """The state of the loop. Without the counts of `reward-drift status`, which go through the whole store."""
+    """As of `reward-drift status --json`, but for what is counted over the whole store."""
     dashboard = dashboard_of(request)
-    told = overview(dashboard.engine, dashboard.settings, dashboard.clock())
-    alerts = [(one.id, one.episode) for one in told.open_alerts]
-    state: dict[str, Any] = plain_json(
-        {
-            "loop": dashboard.settings.loop,
-            "state": told.state,
-            "headline": told.headline,
-            "decided_until": told.decided,
-            "alerts": [{"id": n, "check": e.check, "severity": e.severity, "slice": e.slice} for n, e in alerts],
-            "incidents": told.incidents,
-            "blind_because": told.reasons,
-            "stages": [
-                {
-                    "stage": one.name,
-                    "newest": one.newest,
-                    "age_days": None if one.age is None else round(one.age.total_seconds() / 86400, 2),
-                    "limit_days": one.limit.total_seconds() / 86400,
-                    "stale": one.is_stale,
-                }
-                for one in told.stages
-            ],
-        }
-    )
-    return state
+    with reading(dashboard.engine) as connection:
+        return read_standing(connection, dashboard.settings, dashboard.clock()).to_dict()
 
 
 @router.get("/alerts")

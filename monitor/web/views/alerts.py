@@ -9,8 +9,6 @@ from sqlalchemy import Engine
 
 from consumers.database import reading
 from consumers.mendable import Mendable
-from monitor.detection.memory import Memory
-from monitor.detection.state import MonitorState
 from monitor.oncall.detail import detail_of
 from monitor.oncall.episodes import StoredEpisode, read_episodes
 from monitor.oncall.overlays import overlays_of
@@ -77,15 +75,13 @@ def list_alerts(
 
 def behind_alert(engine: Engine, settings: Settings, now: dt.datetime, number: int) -> Behind:
     """Everything about one alert. Raises NoSuchAlert."""
-    memory = MonitorState(engine).load(settings.loop)
     with reading(engine) as connection:
         episodes = read_episodes(connection, settings.loop)
         stored = next((one for one in episodes if one.id == number), None)
         if stored is None:
             raise NoSuchAlert(f"no alert {number} in loop {settings.loop!r}")
         facts = known(connection, settings, episodes, now)
-        book = memory.book if isinstance(memory, Memory) else None
-        told = detail_of(connection, stored, episodes, facts, settings.loop, book).to_dict()
+        told = detail_of(connection, stored, episodes, facts, settings.loop).to_dict()
         told["overlays"] = overlays_of(connection, settings.loop, now)[number]
         changes = read_changes(connection, settings, stored.episode.slice_name)
     return Behind(stored, told, changes)

@@ -1,7 +1,6 @@
 """How did reward and outcome change against the reference, over time? From daily sums, a few numbers a day."""
 
 import datetime as dt
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from monitor.check import Interval
-from monitor.detection.book import FIELDS
-from monitor.detection.memory import FORMAT
+from monitor.detection.book import SeriesKey
+from monitor.detection.daily import DailySums
 from monitor.production.items import EPOCH, date_of
 from monitor.settings import Settings
 from monitor.statistics.intervals import mean_interval
@@ -19,12 +18,6 @@ from monitor.telling.explain import DECOUPLING_CHECK, flipped
 from monitor.web.tables import Table
 
 MOST_POINTS = 30
-BYTES = 8
-SERIES = "SELECT series, first_day FROM monitor_memory WHERE loop = :loop AND format = :format"
-CELLS = """
-    SELECT day, substr(cells, :start, :length) AS sums FROM series_day
-    WHERE loop = :loop AND day >= :first ORDER BY day
-"""
 CHECKPOINTS = "SELECT checkpoint, MIN(time_us) AS at_us FROM checkpoint GROUP BY checkpoint ORDER BY 2, 1"
 
 
@@ -76,33 +69,15 @@ class Changes:
 
 def read_changes(connection: Connection, settings: Settings, slice_name: str = "") -> Changes:
     """Of all traffic, or of one slice. Nothing before the first look, or of a slice that has no series."""
-    row = connection.execute(text(SERIES), {"loop": settings.loop, "format": FORMAT}).mappings().first()
-    if row is None:
+    sums = DailySums.of(connection, settings.loop)
+    if sums is None:
         return Changes([], [], 0)
-    places = {tuple(key): place for place, (key, _) in enumerate(json.loads(row["series"]))}
-    wanted = [places.get((DECOUPLING_CHECK, name, slice_name)) for name in ("A4", "A2")]
-    reward, outcome = (_daily(connection, settings.loop, row["first_day"], place) for place in wanted)
-    span = max(len(reward), len(outcome))
+    wanted = [SeriesKey(DECOUPLING_CHECK, name, slice_name) for name in ("A4", "A2")]
+    daily = sums.read(connection, wanted)
+    span = len(daily)
     days = 7 * max(1, -(-span // (7 * MOST_POINTS))) if span > 2 * MOST_POINTS else max(1, span // MOST_POINTS)
-    points = _points(row["first_day"], _padded(reward, span), _padded(outcome, span), days)
+    points = _points(sums.first_day, daily[:, 0], daily[:, 1], days)
     return Changes(points, _marks(connection, settings) if points else [], days)
-
-
-def _daily(connection: Connection, loop: str, first: int, place: int | None) -> NDArray[np.float64]:
-    """Shape (days, 3): n, total, squares of one series, which stands at `place` in each day's cells."""
-    if place is None:
-        return np.zeros((0, 3))
-    given = {"loop": loop, "first": first, "start": place * FIELDS * BYTES + 1, "length": 3 * BYTES}
-    found = connection.execute(text(CELLS), given).all()
-    daily = np.zeros((found[-1].day - first + 1 if found else 0, 3))
-    for day, sums in found:
-        if len(sums) == 3 * BYTES:  # days are stored with the series known then
-            daily[day - first] = np.frombuffer(sums, np.float64)
-    return daily
-
-
-def _padded(daily: NDArray[np.float64], span: int) -> NDArray[np.float64]:
-    return np.vstack([daily, np.zeros((span - len(daily), 3))])
 
 
 def _points(first: int, reward: NDArray[np.float64], outcome: NDArray[np.float64], days: int) -> list[Point]:

@@ -8,19 +8,15 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from consumers.database import reading
-from consumers.incidents import read_incidents
 from monitor.oncall.alerts import SEVERITIES
-from monitor.oncall.episodes import StoredEpisode, read_episodes
-from monitor.oncall.freshness import Stage, read_stages
+from monitor.oncall.episodes import StoredEpisode
 from monitor.oncall.intake import told
-from monitor.production.items import date_of
 from monitor.report import wording
 from monitor.settings import Settings
-from monitor.status import BLIND_DAYS
+from monitor.standing import Standing, decided_until, read_standing
 from monitor.web.views.changes import Changes, read_changes
 
 YEAR = dt.timedelta(days=365)
-CLOSED = "SELECT closed FROM monitor_memory WHERE loop = :loop"
 LOOPS = """
     SELECT loop, closed, (SELECT COUNT(*) FROM alert_episode AS e
         WHERE e.loop = m.loop AND e.state IN ('firing', 'acked')) AS open_alerts
@@ -49,18 +45,12 @@ class OtherLoop:
 
 @dataclass(frozen=True)
 class Overview:
-    """state: alert, quiet, or blind where harm would not be seen: nothing was decided lately, or a stage is too old.
+    """standing: how the loop does, in words in `headline`. open_alerts: the worst first. incidents: in words."""
 
-    incidents: of the intake, in words. reasons: why harm would not be seen.
-    """
-
-    state: str
+    standing: Standing
     headline: str
     incidents: Sequence[str]
-    reasons: Sequence[str]
     open_alerts: Sequence[StoredEpisode]
-    decided: dt.date | None
-    stages: Sequence[Stage]
     budgets: Sequence[Budget]
     others: Sequence[OtherLoop]
     changes: Changes
@@ -69,53 +59,31 @@ class Overview:
 def overview(engine: Engine, settings: Settings, now: dt.datetime) -> Overview:
     """Read it; no query is longer for more events."""
     with reading(engine) as connection:
-        episodes = read_episodes(connection, settings.loop)
-        incidents = [told(one) for one in read_incidents(connection, open_only=True)]
-        stages = read_stages(connection, settings, now)
-        decided = _decided(connection.execute(text(CLOSED), {"loop": settings.loop}).scalar())
+        standing = read_standing(connection, settings, now)
         others = _others(connection, settings.loop)
         changes = read_changes(connection, settings)
-    open_alerts = sorted((one for one in episodes if one.is_open), key=_worst_first)
-    reasons = _blind(decided, stages, now)
-    state = "alert" if open_alerts or incidents else "blind" if reasons else "quiet"
+    episodes = standing.episodes
     return Overview(
-        state=state,
-        headline=_headline(state, open_alerts, len(incidents)),
-        incidents=incidents,
-        reasons=reasons,
-        open_alerts=open_alerts,
-        decided=decided,
-        stages=stages,
+        standing=standing,
+        headline=_headline(standing),
+        incidents=[told(one) for one in standing.incidents],
+        open_alerts=sorted(standing.open_alerts, key=_worst_first),
         budgets=[_budget(name, days, episodes, now) for name, days in settings.alerts.days().items()],
         others=others,
         changes=changes,
     )
 
 
-def _headline(state: str, open_alerts: Sequence[StoredEpisode], incidents: int) -> str:
-    if state == "quiet":
+def _headline(standing: Standing) -> str:
+    if standing.state == "quiet":
         return "No alert: nothing crossed a threshold on any decided day."
-    if state == "blind":
+    if standing.state == "blind":
         return "Blind: harm would not be seen now."
-    counts = Counter(one.episode.severity for one in open_alerts)
+    counts = Counter(one.episode.severity for one in standing.open_alerts)
     told_of = [wording.plural(counts[name], name) for name in reversed(SEVERITIES) if counts[name]]
+    incidents = len(standing.incidents)
     gaps = [f"{wording.plural(incidents, 'open incident')} of the intake"] if incidents else []
     return f"Not well: {', '.join([*told_of, *gaps])}."
-
-
-def _blind(decided: dt.date | None, stages: Sequence[Stage], now: dt.datetime) -> list[str]:
-    """Why silence is no sign of health."""
-    if decided is None:
-        return ["No day was decided yet: `reward-drift serve` or a daily `reward-drift tick` looks at the store."]
-    late = (now.date() - decided).days > BLIND_DAYS
-    reasons = [f"Nothing was decided since {decided.isoformat()}: does `reward-drift serve` run?"] if late else []
-    return reasons + [
-        f"the newest {one.name} is too old, so what depends on it cannot be seen" for one in _stale(stages)
-    ]
-
-
-def _stale(stages: Sequence[Stage]) -> list[Stage]:
-    return [one for one in stages if one.is_stale and one.name != "evaluation"]
 
 
 def _budget(severity: str, days: float, episodes: Sequence[StoredEpisode], now: dt.datetime) -> Budget:
@@ -130,11 +98,9 @@ def _budget(severity: str, days: float, episodes: Sequence[StoredEpisode], now: 
 
 def _others(connection: Connection, loop: str) -> list[OtherLoop]:
     rows = connection.execute(text(LOOPS)).mappings()
-    return [OtherLoop(row["loop"], row["open_alerts"], _decided(row["closed"])) for row in rows if row["loop"] != loop]
-
-
-def _decided(closed: int | None) -> dt.date | None:
-    return date_of(closed - 1) if closed else None
+    return [
+        OtherLoop(row["loop"], row["open_alerts"], decided_until(row["closed"])) for row in rows if row["loop"] != loop
+    ]
 
 
 def _worst_first(stored: StoredEpisode) -> tuple[int, bool, int]:
