@@ -1,14 +1,10 @@
 """The command that shows the dashboard of a store, without keeping watch."""
 
-import importlib.util
-import logging
 import time
 from typing import Annotated
 
 import typer
 
-from consumers.health import parse_address
-from consumers.store import utc_now
 from monitor.commands.common import (
     DEFAULT_SETTINGS,
     DEFAULT_STORE,
@@ -20,10 +16,8 @@ from monitor.commands.common import (
     settings_of,
     stop_on_signal,
 )
-from monitor.commands.serve import DEFAULT_LISTEN, WEB_EXTRA
+from monitor.commands.listening import DEFAULT_LISTEN, address_of, answering_at
 from monitor.logs import log_to
-
-log = logging.getLogger(__name__)
 
 
 class Looking:
@@ -50,24 +44,14 @@ def dashboard(
     ] = DEFAULT_LISTEN,
 ) -> None:
     """Show the dashboard of a store until stopped. Nothing is looked at or sent: `reward-drift serve` does that."""
-    if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("uvicorn") is None:
-        raise UsageFault(WEB_EXTRA)
-    from monitor.web.app import create_app
-    from monitor.web.security.bind import needs_login, refuse_open_bind
-    from monitor.web.server import answering
-    from monitor.web.state import Dashboard
-
-    chosen = settings_of(settings)
-    try:
-        address = parse_address(listen)
-    except ValueError as fault:
-        raise UsageFault(f"--listen {fault}") from None
-    stop = stop_on_signal()
+    chosen, address, stop = settings_of(settings), address_of(listen), stop_on_signal()
+    if not chosen.web.dashboard:
+        raise UsageFault(f"{settings}: web.dashboard is false, so there is nothing to show")
     log_to()
-    with existing_store(store) as opened:
-        refuse_open_bind(address, chosen.web, opened.engine, utc_now)
-        pages = Dashboard(opened.engine, chosen, needs_login(address, chosen.web))
-        with answering(create_app(Looking(), lambda: None, pages), address) as bound:
-            say(f"http://{bound}/")
-            while not stop():
-                time.sleep(0.1)
+    with (
+        existing_store(store) as opened,
+        answering_at(address, chosen, opened.engine, Looking(), lambda: None) as bound,
+    ):
+        say(f"http://{bound}/")
+        while not stop():
+            time.sleep(0.1)

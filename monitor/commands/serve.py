@@ -1,13 +1,10 @@
 """Commands of the process that stays up: serve, and what it did and will do."""
 
-import importlib.util
 import logging
 from typing import Annotated, Any
 
 import typer
 
-from consumers.health import parse_address
-from consumers.store import utc_now
 from monitor.commands.common import (
     DEFAULT_SETTINGS,
     DEFAULT_STORE,
@@ -24,13 +21,12 @@ from monitor.commands.common import (
     settings_of,
     stop_on_signal,
 )
+from monitor.commands.listening import DEFAULT_LISTEN, address_of, answering_at
 from monitor.logs import log_to
 from monitor.serving.plain import schedule_told
 
 log = logging.getLogger(__name__)
 
-WEB_EXTRA = "serve answers over HTTP and needs the extra web: pip install 'reward-drift-monitor[web]'"
-DEFAULT_LISTEN = "127.0.0.1:9465"
 LAST_RUNS = 20
 
 
@@ -52,40 +48,19 @@ def serve(
     jobs in hand or leaves them to the next one. Exit 0 stopped as asked, 2 settings, store or address cannot be used, 4
     a thread was stuck and a supervisor should start the process anew.
     """
-    if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("uvicorn") is None:
-        raise UsageFault(WEB_EXTRA)
     from monitor.serving.process import Serving
-    from monitor.web.app import create_app
-    from monitor.web.security.bind import needs_login, refuse_open_bind
-    from monitor.web.server import answering
-    from monitor.web.state import Dashboard
 
-    chosen = settings_of(settings)
-    try:
-        address = parse_address(listen)
-    except ValueError as fault:
-        raise UsageFault(f"--listen {fault}") from None
-    stop = stop_on_signal()
+    chosen, address, stop = settings_of(settings), address_of(listen), stop_on_signal()
     log_to()
     try:
         opened = open_store(store)
     except StoreUnusable as fault:
         raise UsageFault(str(fault)) from None
     with opened:
-        refuse_open_bind(address, chosen.web, opened.engine, utc_now)
         serving = Serving(opened, chosen, settings)
-        pages = Dashboard(opened.engine, chosen, needs_login(address, chosen.web))
-        app = create_app(serving, lambda: serving.pulses.beat("web"), pages if chosen.web.dashboard else None)
-        try:
-            server = answering(app, address)
-            bound = server.__enter__()
-        except OSError as fault:
-            raise UsageFault(f"--listen {address}: {fault.strerror}; name another address or port") from None
-        try:
+        with answering_at(address, chosen, opened.engine, serving, lambda: serving.pulses.beat("web")) as bound:
             log.info("serving", extra={"loop": chosen.loop, "listening": str(bound)})
             serving.run(stop)
-        finally:
-            server.__exit__(None, None, None)
 
 
 def schedule(
