@@ -4,6 +4,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -48,13 +49,13 @@ def gapped() -> EventStore:
     return store
 
 
-def less_rated() -> list[Event]:
+def less_rated() -> EventStore:
     """Every other answer after the reference has no thumb."""
-    return [
+    return in_memory(
         one
         for one in loop_events(**WORLD)
         if "feedback" not in one["type"] or int(one["data"]["response_id"].partition("-")[0]) < 10 or even(one)
-    ]
+    )
 
 
 def doubtful() -> list[Event]:
@@ -112,7 +113,7 @@ PLANTED: dict[str, Callable[[], EventStore]] = {
     "anchored_decoupling": lambda: in_memory(gamed()),
     "approval_seeking": lambda: in_memory(pleading()),
     "cohort_regression": lambda: in_memory(loop_events(**WORLD, outcome_change=-45.0, harmed="b")),
-    "feedback_response_rate": lambda: in_memory(less_rated()),
+    "feedback_response_rate": less_rated,
     "feedback_purpose_leak": lambda: in_memory([*loop_events(**WORLD), *leaked()]),
     "intake_gap": gapped,
     "judge_churn_divergence": lambda: in_memory(applauded()),
@@ -122,7 +123,7 @@ PLANTED: dict[str, Callable[[], EventStore]] = {
     "teacher_preference_drift": lambda: misjudged(*days(8, 28, 40, Taste(capture=0.95), orders=True)),
     "label_noise": lambda: in_memory(doubtful()),
     "over_optimisation": lambda: in_memory(peaked_events()),
-    "reward_evasion": lambda: in_memory(less_rated()),
+    "reward_evasion": less_rated,
     "reward_outcome_association": lambda: in_memory(loop_events(**WORLD, slope=-0.4)),
     "reward_outcome_decoupling": lambda: in_memory(loop_events(**WORLD, reward=9.0, outcome_change=-30.0)),
     "rubric_overfitting": lambda: in_memory(overfitted()),
@@ -153,17 +154,29 @@ def test_a_check_is_quiet_when_nothing_changed(name: str, quiet: list[list[Findi
     assert not {Verdict.FAIL, Verdict.ERROR} & set(verdicts)
 
 
+@cache
+def findings_of(world: Callable[[], EventStore]) -> list[Finding]:
+    return list(look(world(), TIERS, AS_OF).report.findings)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_check_is_loud_when_its_harm_is_planted(name: str) -> None:
-    assert Verdict.FAIL in of(name, list(look(PLANTED[name](), TIERS, AS_OF).report.findings))
+    assert Verdict.FAIL in of(name, findings_of(PLANTED[name]))
+
+
+def empty() -> EventStore:
+    return in_memory([])
+
+
+def unrated() -> EventStore:
+    """A reference but nothing after it, without feedback."""
+    return in_memory(e for e in loop_events(10, 10, per_day=30) if not e["type"].startswith("rewarddrift.feedback"))
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("days", [0, 10])
-def test_a_check_without_data_is_inconclusive(name: str, days: int) -> None:
-    """Of an empty store, and of one with a reference but nothing after it, without feedback."""
-    events = [e for e in loop_events(days, days, per_day=30) if not e["type"].startswith("rewarddrift.feedback")]
-    assert set(of(name, list(look(in_memory(events), TIERS, AS_OF).report.findings))) == {Verdict.INCONCLUSIVE}
+@pytest.mark.parametrize("world", [empty, unrated])
+def test_a_check_without_data_is_inconclusive(name: str, world: Callable[[], EventStore]) -> None:
+    assert set(of(name, findings_of(world))) == {Verdict.INCONCLUSIVE}
 
 
 def snapshot_of(store: EventStore) -> Snapshot:
@@ -177,9 +190,17 @@ def harmed() -> EventStore:
     return PLANTED["reward_outcome_decoupling"]()
 
 
+@pytest.fixture(scope="module")
+def snapshots(harmed: EventStore) -> tuple[Snapshot, Snapshot]:
+    """The same twice, which know nothing of each other."""
+    return snapshot_of(harmed), snapshot_of(harmed)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_check_leaves_store_and_snapshot_as_they_were(name: str, harmed: EventStore) -> None:
-    snapshot, before = snapshot_of(harmed), dumped(harmed)
+def test_a_check_leaves_store_and_snapshot_as_they_were(
+    name: str, harmed: EventStore, snapshots: tuple[Snapshot, Snapshot]
+) -> None:
+    snapshot, before = snapshots[0], dumped(harmed)
     frame = snapshot.items.frame.copy()
     load_checks()[name].measure(snapshot, {})
     assert dumped(harmed) == before
@@ -187,8 +208,8 @@ def test_a_check_leaves_store_and_snapshot_as_they_were(name: str, harmed: Event
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_check_says_the_same_twice_and_in_its_range(name: str, harmed: EventStore) -> None:
-    first, again = (load_checks()[name].measure(snapshot_of(harmed), {}) for _ in range(2))
+def test_a_check_says_the_same_twice_and_in_its_range(name: str, snapshots: tuple[Snapshot, Snapshot]) -> None:
+    first, again = (load_checks()[name].measure(snapshot, {}) for snapshot in snapshots)
     assert [one.slice for one in first] == [one.slice for one in again]
     for one, other in zip(first, again, strict=True):
         assert np.array_equal(one.effects, other.effects)
@@ -215,11 +236,16 @@ def raises(snapshot: Snapshot, **_: Any) -> Iterator[Measurement]:
     raise RuntimeError("no such column")
 
 
+@pytest.fixture(scope="module")
+def whole(harmed: EventStore) -> dict[tuple[Any, ...], Finding]:
+    """What every check finds in the harm."""
+    return found(look(harmed, TIERS, AS_OF).report)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_check_that_raises_is_an_error_and_the_others_still_run(
-    name: str, harmed: EventStore, monkeypatch: pytest.MonkeyPatch
+    name: str, harmed: EventStore, whole: dict[tuple[Any, ...], Finding], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = found(look(harmed, TIERS, AS_OF).report)
     monkeypatch.setitem(registry.REGISTRY, name, replace(load_checks()[name], function=raises))
     report = look(harmed, TIERS, AS_OF).report
     assert of(name, list(report.findings)) == [Verdict.ERROR]
@@ -256,8 +282,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_measurement_that_makes_no_sense_is_an_error(fault: str, harmed: EventStore) -> None:
-    measured = run_checks([measuring(BROKEN[fault])], snapshot_of(harmed))
+def test_a_measurement_that_makes_no_sense_is_an_error(fault: str, snapshots: tuple[Snapshot, Snapshot]) -> None:
+    measured = run_checks([measuring(BROKEN[fault])], snapshots[0])
     assert [finding.verdict for finding in measured.errors] == [Verdict.ERROR]
     assert measured.measurements == []
 
