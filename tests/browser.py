@@ -11,6 +11,16 @@ import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
+# Drawings that are shown, and cannot be had both as numbers and as a picture, or leave their own frame.
+FILELESS = """() => [...document.querySelectorAll('svg[role=img]')].filter(svg => svg.getClientRects().length)
+  .filter(svg => {
+    const figure = svg.closest('figure'), frame = svg.getBoundingClientRect();
+    const files = figure ? figure.querySelectorAll('a[download][href*=".csv"], [data-action=png]:not([hidden])') : [];
+    const leaves = [...svg.querySelectorAll('text')].map(t => t.getBoundingClientRect())
+      .some(t => t.left < frame.left - 1 || t.right > frame.right + 1 || t.bottom > frame.bottom + 1);
+    return files.length !== 2 || leaves;
+  }).map(svg => svg.id || svg.textContent.slice(0, 60))"""
+
 
 @dataclass
 class Seen:

@@ -22,9 +22,13 @@ def gate_html(report: GateReport) -> str:
     return _environment().get_template("gate.html").render(_told(report))
 
 
-def gate_body(report: GateReport) -> Markup:
-    """What that document says, for a page that has a head, and the style in gate.css, already."""
-    return Markup(_environment().get_template("gate_body.html").render(_told(report)))  # noqa: S704 - escaped there
+def gate_body(report: GateReport, files: Markup) -> Markup:
+    """What that document says, for a page that has a head, and the style in gate.css, already.
+
+    files: what stands under the drawing, to have it as a file.
+    """
+    body = _environment().get_template("gate_body.html").render({**_told(report), "files": files})
+    return Markup(body)  # noqa: S704 - escaped there
 
 
 def _told(report: GateReport) -> dict[str, object]:
@@ -32,6 +36,7 @@ def _told(report: GateReport) -> dict[str, object]:
     drawn = [finding for finding in findings if can_be_drawn(finding)]
     return {
         "report": report,
+        "files": "",
         "look": LOOKS[report.decision],
         "blockers": gate_page.blockers(report),
         "findings": findings,

@@ -100,7 +100,7 @@ class Labels:
 
     def place(self, text: str, x: float, y: float, class_: str = "label", reach: float = 60.0) -> Markup:
         """The label near the point (x, y), with a thin leader when it stands off; nothing when there is no room."""
-        width = CHARACTER * len(text)
+        width = (1.15 if "strong" in class_ else 1.05) * CHARACTER * len(text)
         for distance in (10.0, 22.0, 38.0, reach):
             for dx, dy in ((1, 0), (0, -1), (0, 1), (-1, 0), (0.7, -0.7), (0.7, 0.7), (-0.7, -0.7), (-0.7, 0.7)):
                 left = x + dx * distance - (width if dx < 0 else width / 2 if dx == 0 else 0)

@@ -11,7 +11,7 @@ from monitor.report.time_axis import time_axis
 from monitor.statistics.intervals import ENOUGH_UNITS
 from monitor.web.views.changes import Changes, Mark, Point
 
-TOP, PANEL, BOTTOM, LEFT, RIGHT = 40.0, 230.0, 30.0, 56.0, 12.0
+TOP, PANEL, BOTTOM, LEFT, RIGHT = 40.0, 230.0, 30.0, 72.0, 12.0
 SMALLEST_REACH = 0.02
 
 
@@ -55,7 +55,7 @@ def _grid(y: Scale, width: float) -> Iterator[Markup]:
     for tick in round_ticks(y.low, y.high):
         yield line(LEFT, y(tick), width - RIGHT, y(tick), "axis" if tick == 0 else "grid")
         yield label(
-            f"{100 * tick:+.3g} pt" if tick else "reference" if width > 500 else "0",
+            f"{100 * tick:+.3g} pt".replace("-", "−") if tick else "reference",
             LEFT - 6,
             y(tick) + 4,
             "label quiet",
@@ -94,8 +94,8 @@ def _series(
 def _dot(x: float, y: float, kind: str, told: str) -> Markup:
     title, class_ = tag("title", told), f"{kind}-dot"
     if kind == "reward":
-        return tag("rect", title, x=x - 4, y=y - 4, width=8, height=8, class_=class_, data_told=told)
-    return tag("circle", title, cx=x, cy=y, r=4.5, class_=class_, data_told=told)
+        return tag("rect", title, x=x - 4, y=y - 4, width=8, height=8, class_=class_)
+    return tag("circle", title, cx=x, cy=y, r=4.5, class_=class_)
 
 
 def _middle(one: Point) -> float:

@@ -14,13 +14,14 @@ WIDE, NARROW = 1000.0, 340.0  # pixels; the style sheet shows the drawing that f
 class Drawn:
     """A chart of a page. wide, narrow: None if there is nothing to draw. csv: where its numbers are a file."""
 
+    name: str
     wide: Markup | None
     narrow: Markup | None
     table: Table
     csv: str
-    hint: str = "Point at the drawing to read a value."
 
 
 def drawn(draw: Callable[[str, float], Markup | None], name: str, table: Table, csv: str) -> Drawn:
-    """Draw it in both widths. draw: takes an id, unique in the page, and a width in pixels. name: begins the ids."""
-    return Drawn(draw(f"{name}-wide", WIDE), draw(f"{name}-narrow", NARROW), table, csv)
+    """Draw it in both widths. draw: takes an id, unique in the page, and a width in pixels. name: begins the ids
+    and names the picture as a file."""
+    return Drawn(name, draw(f"{name}-wide", WIDE), draw(f"{name}-narrow", NARROW), table, csv)

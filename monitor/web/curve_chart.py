@@ -89,4 +89,4 @@ def _point(one: CurvePoint, place: tuple[float, float], curve: CurveView, y: Sca
         f" {wording.points_interval(one.outcome)}, n={one.n:,}"
     )
     dot = marker(at, middle, "dot now" if is_now else "dot", square=is_now, size=6.0 if is_now else 4.5)
-    yield tag("g", tag("title", told), dot, data_told=told)
+    yield tag("g", tag("title", told), dot)

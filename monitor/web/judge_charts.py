@@ -77,7 +77,6 @@ def _week(week: Week, capture: Estimate, at: float, y: Scale) -> Markup:
         tag("title", told),
         line(at, y(capture.low), at, y(capture.high), "error-bar"),
         marker(at, y(capture.value), "dot"),
-        data_told=told,
     )
 
 
@@ -96,7 +95,6 @@ def _share(kind: str, who: str, cue: str, found: Estimate, y: float, x: Scale) -
         tag("title", told),
         line(x(found.low), y, x(found.high), y, f"{kind}-bar"),
         marker(x(found.value), y, f"{kind}-dot", square=kind == "reward", size=5.0),
-        data_told=told,
     )
 
 

@@ -65,4 +65,4 @@ def _bar(bar: Sequence[FeedbackDay], x: Scale, y: Scale) -> Iterator[Markup]:
     counts = ", ".join(f"{wording.count(n)} {what}" for what, n in zip(PURPOSES, _parts(bar), strict=True))
     told = f"{wording.day(bar[0].day)}{until}: {counts}"
     if parts:
-        yield tag("g", tag("title", told), *parts, data_told=told)
+        yield tag("g", tag("title", told), *parts)

@@ -16,7 +16,7 @@ FILES = {
         "text/css; charset=utf-8",
         (REPORTS / "report.css", REPORTS / "gate.css", HERE / "dashboard.css", HERE / "pages.css"),
     ),
-    "dashboard.js": ("text/javascript; charset=utf-8", (HERE / "dashboard.js",)),
+    "dashboard.js": ("text/javascript; charset=utf-8", (HERE / "dashboard.js", HERE / "pictures.js")),
     "icon.svg": ("image/svg+xml", (HERE / "icon.svg",)),
 }
 FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}

@@ -33,7 +33,7 @@ from monitor.web.app import create_app
 from monitor.web.security.tokens import create_token
 from monitor.web.server import answering
 from monitor.web.state import Dashboard
-from tests.browser import chromium, opened
+from tests.browser import FILELESS, chromium, opened
 from tests.hostile_texts import HOSTILE
 from tests.monitor.events import event, put, response, thumbs
 
@@ -137,9 +137,11 @@ def test_the_content_is_one_key_away(browser: Any, demo: str) -> None:
 
 def test_a_pointer_over_the_drawing_reads_its_table(browser: Any, demo: str) -> None:
     with opened(browser, demo) as (page, _):
-        page.locator(".wide [data-told]").nth(3).hover()
-        told = page.inner_text("figure output")
-        assert told == page.locator(".wide [data-told]").nth(3).get_attribute("data-told")
+        mark = page.locator(".wide .outcome-dot").nth(3)
+        mark.hover()
+        assert page.inner_text("figure output") == mark.locator("title").text_content()
+        page.mouse.move(0, 0)
+        assert page.locator(".near").count() == 0
 
 
 def test_an_alert_is_taken_and_given_back_by_clicking(browser: Any, demo_store: Path, tmp_path: Path) -> None:
@@ -272,6 +274,7 @@ def _is_whole(page: Any, seen: Any, path: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     assert page.evaluate("document.querySelectorAll('h1').length") == 1, path
     assert page.evaluate(UNLABELLED) == [], path
+    assert page.evaluate(FILELESS) == [], path
 
 
 def _alert(store: EventStore, number: int) -> Any:

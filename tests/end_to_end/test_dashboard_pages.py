@@ -25,7 +25,7 @@ from monitor.telling.purpose_days import keep_purpose_days
 from monitor.web.app import create_app
 from monitor.web.server import answering
 from monitor.web.state import Dashboard
-from tests.browser import chromium, opened
+from tests.browser import FILELESS, chromium, opened
 from tests.end_to_end.test_gate_in_browser import FAINT
 from tests.end_to_end.test_report_in_browser import CLIPPED, OVERLAPS
 from tests.hostile_texts import HOSTILE
@@ -122,6 +122,7 @@ def test_pages_of_a_full_store_are_whole_silent_and_legible(browser: Any, full: 
             page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
             assert (path, seen.complaints, seen.foreign) == (path, [], [])
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            assert (path, page.evaluate(FILELESS)) == (path, [])
             assert (path, page.evaluate(OVERLAPS), page.evaluate(CLIPPED), page.evaluate(FAINT)) == (path, [], [], [])
 
 
@@ -150,9 +151,9 @@ def test_what_is_chosen_stands_in_the_address(browser: Any, full: str) -> None:
 
 def test_a_pointer_reads_the_curve(browser: Any, full: str) -> None:
     with opened(browser, f"{full}/compare") as (page, _):
-        mark = page.locator("#curve .wide [data-told]").last
+        mark = page.locator("#curve .wide .dot.now")
         mark.hover()
-        assert page.inner_text("#curve output") == mark.get_attribute("data-told")
+        assert page.inner_text("#curve output") == mark.locator("xpath=../*[1]").text_content()
         assert "ckpt-8" in page.inner_text("#curve output")
 
 

@@ -1,7 +1,7 @@
 """Did reward and outcome move together, for whom, and are we past the peak?"""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,7 +26,7 @@ from monitor.web.views.served import Change, UnknownCheckpoint
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", responses=FAULTS)
 
-WIDEST, HEIGHT = 760.0, 420.0  # pixels of a quadrant
+HEIGHT = 440.0  # pixels of a quadrant
 MOVED = ["reward change", "reward low", "reward high", "outcome change", "outcome low", "outcome high", "units"]
 
 
@@ -113,9 +113,9 @@ def _quadrant(name: str, rows: Sequence[tuple[str, Change]], of: str, csv: str) 
     dots = [_dot(*row) for row in rows]
 
     def draw(id_: str, width: float) -> Any:
-        return quadrant_chart(id_, dots, [], min(width, WIDEST), HEIGHT, of)
+        return quadrant_chart(id_, dots, [], width, HEIGHT, of)
 
-    return replace(drawn(draw, name, moved_table(of, rows), csv), hint="A dot names its values when it is pointed at.")
+    return drawn(draw, name, moved_table(of, rows), csv)
 
 
 def _dot(name: str, change: Change) -> Dot:

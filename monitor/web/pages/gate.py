@@ -1,6 +1,7 @@
 """What did gates decide, and why?"""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -39,7 +40,7 @@ def show(request: Request, number: Number) -> Response:
     """One record, in the words of the gate's own report."""
     told = _one(request, number)
     look = LOOKS[told.report.decision] if told.report else ""
-    body = gate_body(told.report) if told.report else None
+    body = partial(gate_body, told.report) if told.report else None
     return render(request, "gate.html", told=told, body=body, look=look, verdicts=VERDICTS)
 
 

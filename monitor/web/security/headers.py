@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 POLICY = "; ".join(
     [
         "default-src 'self'",
+        "img-src 'self' blob:",  # a drawing is saved as PNG by way of an image that our script makes of it
         "object-src 'none'",
         "base-uri 'none'",
         "form-action 'self'",

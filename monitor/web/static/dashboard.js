@@ -41,29 +41,29 @@ function tellLocalTimes() {
   }
 }
 
-/* A pointer over a drawing shows what stands nearest to it, as its table has it. */
+/* A pointer over a drawing, or a finger on it, reads the title of the nearest mark, as screen readers do. */
+function nearestOf(marks, event) {
+  const away = (mark) => {
+    const box = mark.getBoundingClientRect();
+    return Math.hypot(box.x + box.width / 2 - event.clientX, (box.y + box.height / 2 - event.clientY) / 4);
+  };
+  return marks.reduce((nearest, mark) => (away(mark) < away(nearest) ? mark : nearest));
+}
+
 function tellValues() {
-  for (const figure of document.querySelectorAll("figure[data-hover]")) {
-    const told = figure.querySelector("output");
-    const marks = [...figure.querySelectorAll("[data-told]")];
-    if (!told || !marks.length) continue;
+  for (const drawing of document.querySelectorAll("figure[data-hover] svg")) {
+    const told = drawing.closest("figure").querySelector("output");
+    const marks = [...drawing.querySelectorAll("svg > * title")].map((title) => title.parentElement);
+    if (!marks.length) continue;
     const idle = told.textContent;
-    figure.addEventListener("pointermove", (event) => {
-      let nearest = null;
-      let least = Infinity;
-      for (const mark of marks) {
-        const box = mark.getBoundingClientRect();
-        if (!box.width) continue;
-        const away = Math.hypot(box.x + box.width / 2 - event.clientX, (box.y + box.height / 2 - event.clientY) / 4);
-        if (away < least) [nearest, least] = [mark, away];
-      }
-      for (const mark of marks) mark.classList.toggle("near", mark === nearest);
-      if (nearest) told.textContent = nearest.dataset.told;
-    });
-    figure.addEventListener("pointerleave", () => {
-      told.textContent = idle;
-      for (const mark of marks) mark.classList.remove("near");
-    });
+    const show = (one) => {
+      for (const mark of marks) mark.classList.toggle("near", mark === one);
+      told.textContent = one ? one.querySelector("title").textContent : idle;
+    };
+    for (const name of ["pointerdown", "pointermove"]) {
+      drawing.addEventListener(name, (event) => show(nearestOf(marks, event)));
+    }
+    drawing.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && show(null));
   }
 }
 
