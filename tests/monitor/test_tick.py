@@ -26,6 +26,7 @@ from monitor.detection.state_migrations import CHAIN, MIGRATIONS
 from monitor.detection.tick import look
 from monitor.replay import after_last_event, replay
 from monitor.result import Report
+from monitor.settings import Settings
 from tests.monitor.events import (
     DAY,
     HOUR,
@@ -43,8 +44,9 @@ from tests.monitor.events import (
 )
 from tests.monitor.live import dumped, found, live, query, revived, tick_at, told
 
-HARM = {"days": 22, "reference_days": 8, "per_day": 40, "reward": 9.0, "outcome_change": -30.0}
-END = START + 23 * DAY
+HARM_DAYS = 17  # by the 16th every slice has raised all that it will
+HARM = {"days": HARM_DAYS, "reference_days": 8, "per_day": 40, "reward": 9.0, "outcome_change": -30.0}
+END = START + (HARM_DAYS + 1) * DAY
 TIERS = settings(cohorts=["tier"])
 RECEIVERS = ("r", "s")
 
@@ -67,20 +69,16 @@ def before(lived: tuple[bytes, Report]) -> Report:
     return lived[1]
 
 
-@pytest.mark.parametrize(
-    ("keyed_by", "unit"),
-    [
-        ("response_id", "response"),
-        ("response_id", "user-day"),
-        ("response_id", "conversation"),
-        ("conversation_id", "response"),
-        ("user", "user-day"),
-    ],
-)
-def test_ticking_every_day_ends_where_one_look_does(keyed_by: str, unit: str) -> None:
-    chosen = settings(cohorts=["tier"], unit=unit)
-    store = in_memory()
-    ticked = live(store, chosen, loop_events(**HARM, keyed_by=keyed_by))
+def later(days: int) -> list[Event]:
+    """What follows upon those events in a world of so many days."""
+    return [e for e in loop_events(**{**HARM, "days": days}) if day_of(e) >= HARM_DAYS]
+
+
+def day_of(event: Event) -> int:
+    return int(str(event["data"]["response_id"]).partition("-")[0])
+
+
+def assert_like_one_look(ticked: Report, store: EventStore, chosen: Settings) -> None:
     whole = look(store, chosen, ticked.as_of).report
     assert told(ticked.alerts) == told(whole.alerts)
     assert found(ticked) == found(whole)
@@ -88,19 +86,36 @@ def test_ticking_every_day_ends_where_one_look_does(keyed_by: str, unit: str) ->
     assert {alert.severity for alert in ticked.alerts} >= {"page"}
 
 
+def test_ticking_every_day_ends_where_one_look_does(store: EventStore, before: Report) -> None:
+    assert_like_one_look(before, store, TIERS)
+
+
+@pytest.mark.parametrize(
+    ("keyed_by", "unit"),
+    [
+        ("response_id", "user-day"),
+        ("response_id", "conversation"),
+        ("conversation_id", "response"),
+        ("user", "user-day"),
+    ],
+)
+def test_so_it_does_whatever_outcomes_name_and_whatever_is_a_unit(keyed_by: str, unit: str) -> None:
+    chosen, store = settings(cohorts=["tier"], unit=unit), in_memory()
+    assert_like_one_look(live(store, chosen, loop_events(**HARM, keyed_by=keyed_by), every=2), store, chosen)
+
+
 def test_ticking_now_and_then_ends_where_one_look_does() -> None:
     store = in_memory()
-    ticked = live(store, TIERS, loop_events(**HARM), every=4)
-    whole = look(store, TIERS, ticked.as_of).report
-    assert told(ticked.alerts) == told(whole.alerts)
-    assert found(ticked) == found(whole)
+    assert_like_one_look(live(store, TIERS, loop_events(**HARM), every=4), store, TIERS)
 
 
 def test_events_that_come_late_count_as_if_they_had_come_in_time() -> None:
     """Outcomes and thumbs of every seventh answer arrive when the answer is long mature; happened in time."""
     store = in_memory()
     late = {"outcome": 5, "feedback": 4}
-    ticked = live(store, TIERS, loop_events(**HARM), late=lambda event: late.get(kind(event), 0) * (seventh(event)))
+    ticked = live(
+        store, TIERS, loop_events(**HARM), late=lambda event: late.get(kind(event), 0) * (seventh(event)), every=2
+    )
     ticked = tick_at(store, TIERS, ticked.as_of + DAY)
     whole = look(store, TIERS, ticked.as_of).report
     assert shown(ticked) == shown(whole)
@@ -137,7 +152,9 @@ def test_corrected_labels_count_as_if_they_had_been_right() -> None:
         events.append(event)
     store = in_memory()
     right = {id(event) for event in events if kind(event) == "outcome" and seventh(event)}
-    ticked = live(store, TIERS, events, late=lambda event: 4 * (id(event) in right and event["data"]["value"] is True))
+    ticked = live(
+        store, TIERS, events, late=lambda event: 4 * (id(event) in right and event["data"]["value"] is True), every=2
+    )
     ticked = tick_at(store, TIERS, ticked.as_of + DAY)
     whole = look(store, TIERS, ticked.as_of).report
     assert shown(ticked) == shown(whole)
@@ -160,26 +177,33 @@ def test_a_correction_in_the_reference_fits_anew_and_keeps_what_was_told(store: 
 def mistaken(days: int, wrong: range) -> Iterator[Event]:
     """A quiet loop in which every outcome of some days is first told as a failure."""
     for event in loop_events(days=days, reference_days=8, per_day=40):
-        if kind(event) == "outcome":
-            day = int(event["data"]["response_id"].partition("-")[0])
-            if day in wrong:
-                name, happened = event["data"]["response_id"], dt.datetime.fromisoformat(event["time"])
-                yield outcome(happened - HOUR, False, response_id=name)
-                continue
+        if kind(event) == "outcome" and day_of(event) in wrong:
+            name, happened = event["data"]["response_id"], dt.datetime.fromisoformat(event["time"])
+            yield outcome(happened - HOUR, False, response_id=name)
+            continue
         yield event
 
 
 def corrections(wrong: range) -> list[Event]:
     whole = loop_events(days=wrong.stop, reference_days=8, per_day=40)
-    return [e for e in whole if kind(e) == "outcome" and int(e["data"]["response_id"].partition("-")[0]) in wrong]
+    return [e for e in whole if kind(e) == "outcome" and day_of(e) in wrong]
 
 
-def test_an_alert_whose_evidence_was_corrected_away_is_superseded_never_deleted() -> None:
+@pytest.fixture(scope="module")
+def superseded() -> tuple[bytes, Report, Report]:
+    """A store whose alerts were corrected away, as bytes, and its reports before and after."""
     store, wrong = in_memory(), range(10, 15)
     before = live(store, TIERS, mistaken(16, wrong), receivers=("r",))
-    assert before.alerts
     put(store, corrections(wrong))
     after = tick_at(store, TIERS, before.as_of + DAY, ("r",))
+    return dumped(store), before, after
+
+
+def test_an_alert_whose_evidence_was_corrected_away_is_superseded_never_deleted(
+    superseded: tuple[bytes, Report, Report],
+) -> None:
+    store, before, after = revived(superseded[0]), *superseded[1:]
+    assert before.alerts
     assert {alert.state for alert in after.alerts} == {"superseded"}
     assert {row[0] for row in query(store, "SELECT state FROM alert_episode")} == {"superseded"}
     assert Verdict.FAIL not in {finding.verdict for finding in after.findings}
@@ -187,11 +211,8 @@ def test_an_alert_whose_evidence_was_corrected_away_is_superseded_never_deleted(
     assert not later.alerts
 
 
-def test_a_new_harm_after_a_superseded_alert_is_a_new_episode() -> None:
-    store, wrong = in_memory(), range(10, 15)
-    before = live(store, TIERS, mistaken(16, wrong), receivers=("r",))
-    put(store, corrections(wrong))
-    tick_at(store, TIERS, before.as_of + DAY, ("r",))
+def test_a_new_harm_after_a_superseded_alert_is_a_new_episode(superseded: tuple[bytes, Report, Report]) -> None:
+    store = revived(superseded[0])
     more = [
         e for e in loop_events(days=24, reference_days=8, outcome_change=-60) if told_on(e) >= told_on(before_start(17))
     ]
@@ -276,14 +297,11 @@ def test_resolving_an_alert_sets_its_evidence_to_nothing(store: EventStore, befo
     )
 
 
-def test_harm_that_goes_on_after_a_decision_is_a_new_episode() -> None:
-    store = in_memory()
-    events = list(loop_events(**{**HARM, "days": 34}))
-    first = live(store, TIERS, [e for e in events if told_on(e) < END.date()], receivers=("r",))
+def test_harm_that_goes_on_after_a_decision_is_a_new_episode(store: EventStore, before: Report) -> None:
     state = MonitorState(store.engine)
     resolved = next(s.id for s in state.episodes("loop") if s.episode.slice_name == "")
-    state.resolve("loop", resolved, "accepted", "", first.as_of)
-    live(store, TIERS, [e for e in events if told_on(e) >= END.date()], receivers=("r",))
+    state.resolve("loop", resolved, "accepted", "", before.as_of)
+    live(store, TIERS, later(HARM_DAYS + 12), receivers=RECEIVERS)
     whole = [s for s in state.episodes("loop") if s.episode.slice_name == ""]
     assert [s.episode.state for s in whole] == ["resolved", "firing"]
     assert whole[0].episode.fingerprint("loop") == whole[1].episode.fingerprint("loop")
@@ -302,7 +320,8 @@ def test_a_correction_in_the_reference_does_not_bring_back_what_was_resolved(sto
 def test_an_alert_and_its_message_are_kept_together_or_not_at_all() -> None:
     store = in_memory()
     events = list(loop_events(**HARM))
-    quiet = live(store, TIERS, [e for e in events if told_on(e) < (START + 9 * DAY).date()], receivers=("r",))
+    early = [e for e in events if told_on(e) < (START + 9 * DAY).date()]
+    quiet = live(store, TIERS, early, receivers=("r",), every=4)
     put(store, events)
     memory = query(store, "SELECT closed, last_seq FROM monitor_memory")
     with store.engine.begin() as connection:
@@ -351,21 +370,21 @@ def test_a_clock_set_back_decides_nothing_again(store: EventStore, before: Repor
     assert query(store, "SELECT * FROM outbox") == sent
 
 
-def test_a_check_that_breaks_resolves_nothing_and_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = in_memory()
-    events = list(loop_events(**{**HARM, "days": 26}))
-    before = live(store, TIERS, [e for e in events if told_on(e) < END.date()])
+def test_a_check_that_breaks_resolves_nothing_and_catches_up(
+    store: EventStore, before: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = later(HARM_DAYS + 4)
     name, whole = "reward_outcome_decoupling", load_checks()
     with monkeypatch.context() as patch:
         patch.setitem(check.REGISTRY, name, broken(whole[name]))
-        during = live(store, TIERS, [e for e in events if (END + DAY).date() > told_on(e) >= END.date()])
+        during = live(store, TIERS, [e for e in events if told_on(e) <= END.date()])
     assert [f.verdict for f in during.findings if f.check == name and f.slice == {}][-1:] in (
         [Verdict.ERROR],
         [Verdict.FAIL],
     )
     assert Verdict.ERROR in {finding.verdict for finding in during.findings}
     assert told(during.alerts) == told(before.alerts)
-    after = live(store, TIERS, [e for e in events if told_on(e) >= (END + DAY).date()])
+    after = live(store, TIERS, [e for e in events if told_on(e) > END.date()])
     assert shown(after) == shown(look(store, TIERS, after.as_of).report)
 
 
@@ -383,11 +402,11 @@ def test_two_checkpoints_that_serve_at_once_are_told_apart() -> None:
         name = str(event["data"].get("response_id", ""))
         if event["data"].get("checkpoint") == "ckpt-1" and int(name.partition("-")[2]) % 2:
             event["data"]["checkpoint"] = "ckpt-2"
-        if kind(event) == "outcome" and int(name.partition("-")[0]) >= 8 and int(name.partition("-")[2]) % 2:
+        if kind(event) == "outcome" and day_of(event) >= 8 and int(name.partition("-")[2]) % 2:
             event["data"]["value"] = False
         events.append(event)
     store = in_memory()
-    ticked = live(store, TIERS, events)
+    ticked = live(store, TIERS, events, every=2)
     whole = look(store, TIERS, ticked.as_of).report
     assert shown(ticked) == shown(whole)
     slices = [alert.slice for alert in ticked.alerts]
