@@ -1,6 +1,7 @@
 """What is a check? A question, answered with measurements; the runner turns measurements into findings."""
 
 import enum
+import functools
 import importlib
 import importlib.metadata
 import inspect
@@ -141,9 +142,14 @@ def check(*, family: str, on: set[str], severity: str) -> Callable[[CheckFunctio
 
 def load_checks() -> dict[str, Check]:
     """Import every file of monitor/checks and every `reward_drift.checks` entry point; return the registry."""
+    _import_checks()
+    return dict(sorted(REGISTRY.items()))
+
+
+@functools.cache  # every look asks for the checks several times, and entry points are read from all that is installed
+def _import_checks() -> None:
     package = importlib.import_module("monitor.checks")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"monitor.checks.{module.name}")
     for entry in importlib.metadata.entry_points(group="reward_drift.checks"):
         entry.load()
-    return dict(sorted(REGISTRY.items()))
