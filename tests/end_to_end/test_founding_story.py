@@ -71,7 +71,7 @@ def test_gaming_is_never_named_harm_or_benign(stories: list[Watched]) -> None:
     assert {alert.attribution for alert in warned} <= {"gaming", "inflation", "decoupling", "undecided"}
 
 
-@pytest.mark.parametrize(("name", "runs"), [("nothing", 100), ("improvement", 30), ("harder traffic", 30)])
+@pytest.mark.parametrize(("name", "runs"), [("nothing", 50), ("improvement", 30), ("harder traffic", 30)])
 def test_harmless_worlds_stay_within_the_budget(name: str, runs: int, empty: EventStore) -> None:
     worlds = (watch(items(HARMLESS[name], 1000 + seed), empty.engine) for seed in range(runs))
     raised = Counter(c.severity for world in worlds for e in world.memory.episodes.values() for c in e.crossings)
@@ -92,9 +92,8 @@ def test_the_command_finds_the_story_in_real_events(tmp_path: Path) -> None:
     assert report["events"]["accepted"] == 3 * 100 * (REFERENCE_DAYS + DAYS)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_failures_that_arrive_first_while_traffic_triples_change_nothing(tmp_path: Path, seed: int) -> None:
-    frame = first_days(items(World(labels=180), seed), LAST_DAY)
+def test_failures_that_arrive_first_while_traffic_triples_change_nothing(tmp_path: Path) -> None:
+    frame = first_days(items(World(labels=180), 0), LAST_DAY)
     day = frame["time_us"] // DAY_US - FIRST_DAY
     surged = day >= SURGE_DAY
     frame, day, surged = (part[surged | (frame.index % 3 == 0)] for part in (frame, day, surged))
