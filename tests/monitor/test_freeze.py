@@ -231,34 +231,34 @@ def test_a_stopped_database_does_not_keep_anybody_from_freezing(chosen: Path, po
     assert read_freeze(freeze_file(chosen)).frozen
 
 
-WRITING_FOR_EVER = """
-import datetime as dt, sys
-from pathlib import Path
-from monitor.gate.freeze import freeze, unfreeze
-file, now = Path(sys.argv[1]), dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
-print("ready", flush=True)
-for number in range(10**9):
-    freeze(file, f"reason {number} " + "x" * 5000, "loop", now)
-    if number % 5 == 4:
-        unfreeze(file, "again", "loop", now)
-        file.unlink()
-        freeze(file, "anew", "loop", now)
-"""
+def _write_for_ever(file: Path, ready: int) -> None:
+    """What a child does until it is killed."""
+    try:
+        os.write(ready, b"r")
+        for number in range(10**9):
+            freeze(file, f"reason {number} " + "x" * 5000, "loop", NOW)
+            if number % 5 == 4:
+                unfreeze(file, "again", "loop", NOW)
+                file.unlink()
+                freeze(file, "anew", "loop", NOW)
+    finally:
+        os._exit(1)
 
 
 def test_a_killed_freeze_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     """25 kills at spread moments: what is there always reads whole, or nothing was there yet."""
     file = tmp_path / "f.freeze.json"
     for number in range(25):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITING_FOR_EVER, str(file)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+        begun, ready = os.pipe()
+        child = os.fork()
+        if child == 0:
+            _write_for_ever(file, ready)
+        assert os.read(begun, 1) == b"r"
         time.sleep(number * 0.0011)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        os.kill(child, signal.SIGKILL)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        os.close(begun)
+        os.close(ready)
         assert read_freeze(file).fault == ""
 
 
