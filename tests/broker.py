@@ -17,7 +17,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError
 
-READY_SECONDS = 30
+READY_SECONDS = 120
 
 
 class Broker:

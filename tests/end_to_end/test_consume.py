@@ -32,7 +32,7 @@ kafka:
   batch_records: 100
 """
 WORDS = "zanzibar"  # stands for what a person said, wherever a person may say something
-PATIENCE = 40.0
+PATIENCE = 120.0
 
 
 class Reader:

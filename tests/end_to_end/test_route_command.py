@@ -73,7 +73,7 @@ def test_route_follows_the_store_and_stops_when_asked(loop: Loop) -> None:
         loop.add("second", [line("feedback", id="f-2"), line("feedback", id="f-3")])
         _until(lambda: _position(loop) == 3)
         router.send_signal(signal.SIGTERM)
-        out, _ = router.communicate(timeout=30)
+        out, _ = router.communicate(timeout=120)
 
     assert router.returncode == 0
     assert json.loads(out)["published"] == {loop.routed["reward"]: 3}
@@ -149,7 +149,7 @@ def _position(loop: Loop) -> int:
 
 
 def _until(done: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while not done():
         assert time.monotonic() < until, "it never came"
         time.sleep(0.05)

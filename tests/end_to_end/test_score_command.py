@@ -186,7 +186,7 @@ def test_killed_at_any_moment_and_called_again_it_tells_the_same(models: Path, t
 
 def _wait_for_answers(store: Path, process: "subprocess.Popen[bytes]", deaths: int) -> None:
     """Until some answers are stored, more each time, or the process has ended."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < until:
         if store.exists() and _responses(store) > deaths * ITEMS // 2:
             return

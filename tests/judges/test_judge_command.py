@@ -217,13 +217,13 @@ def test_a_killed_run_goes_on_without_asking_again(server: JudgeServer, pairs: P
     def answer(asked: Asked) -> Reply:
         if len(server.pairs_asked) > N:
             reached.set()
-            release.wait(30)
+            release.wait(120)
         return sensible(asked)
 
     server.answers = answer
     command = [*PROGRAM, *map(str, arguments(server, pairs, "--concurrency", 1))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        assert reached.wait(60)
+        assert reached.wait(120)
         process.send_signal(signal.SIGKILL)
     release.set()
     server.answers = sensible
