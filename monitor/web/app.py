@@ -14,6 +14,7 @@ from typing import Protocol
 from fastapi import FastAPI
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
 
 from monitor.web.dashboard import OPENAPI, add_dashboard
 from monitor.web.state import Dashboard
@@ -22,7 +23,7 @@ BEAT_SECONDS = 0.25
 
 
 class State(Protocol):
-    """What pages for machines are made of."""
+    """What pages for machines are made of. Only `metrics` may wait for something."""
 
     def metrics(self) -> bytes:
         """For Prometheus."""
@@ -56,19 +57,23 @@ def create_app(state: State, beat: Callable[[], None], dashboard: Dashboard | No
         openapi_url=OPENAPI if dashboard else None,
     )
 
+    one_scrape = asyncio.Semaphore(1)  # whoever scrapes in vain, or too often, takes one thread and one connection
+
     @app.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
+    async def metrics() -> Response:
         try:
-            return Response(state.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8", headers=_FRESH)
+            async with one_scrape:
+                page = await run_in_threadpool(state.metrics)
         except SQLAlchemyError as fault:
             return _verdict([f"the database is away: {type(fault).__name__}"])
+        return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8", headers=_FRESH)
 
     @app.get("/healthz", include_in_schema=False)
-    def healthz() -> Response:
+    async def healthz() -> Response:
         return _verdict(state.alive())
 
     @app.get("/readyz", include_in_schema=False)
-    def readyz() -> Response:
+    async def readyz() -> Response:
         return _verdict(state.ready())
 
     if dashboard:

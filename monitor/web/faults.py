@@ -7,7 +7,7 @@ from http import HTTPStatus
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,14 +22,14 @@ API = "/api/"
 NEXT = {
     400: "Check the address.",
     401: "Log in, or ask whoever runs the monitor for a token.",
-    403: "You may look, and not do this: it takes a token of another scope.",
+    403: "Do it from a page of ours, reloaded; what takes another scope takes another token.",
     404: "The pages above are all there are; an alert that is gone stands in the list of alerts.",
     405: "Go back and use the page's own button.",
     409: "Go back, reload the page and look at what changed.",
     422: "Go back and correct what the message names.",
     429: "Wait a moment, then reload.",
     500: "It is in the log of `reward-drift serve`; reload, and report it if it stays.",
-    503: "The database does not answer; alerts go on as soon as it does. `reward-drift doctor` tells more.",
+    503: "Reload in a moment; alerts go on as soon as the database answers. `reward-drift doctor` tells more.",
 }
 
 
@@ -54,8 +54,12 @@ def answer_faults(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def misread(request: Request, fault: RequestValidationError) -> Response:
-        said = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in fault.errors())
-        return problem(request, 422, said)
+        said = [f"{'.'.join(map(str, one['loc'][1:])) or 'what was sent'}: {one['msg']}" for one in fault.errors()]
+        return problem(request, 422, "; ".join(said))
+
+    @app.exception_handler(DataError)
+    def unstorable(request: Request, fault: DataError) -> Response:
+        return problem(request, 422, "something that was sent cannot be kept as text, as a character NUL")
 
     @app.exception_handler(Mendable)
     def mendable(request: Request, fault: Mendable) -> Response:

@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from consumers.health import Address
+from monitor.web.connections import Bounded
 
 
 @contextmanager
@@ -18,6 +19,9 @@ def answering(app: FastAPI, address: Address) -> Iterator[Address]:
     with socket.create_server(tuple(address), family=family) as listening:
         config = uvicorn.Config(
             app,
+            http=Bounded,
+            ws="none",
+            backlog=128,  # so many are accepted at a time, before others are looked at
             log_config=None,
             access_log=False,
             server_header=False,

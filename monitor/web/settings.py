@@ -13,11 +13,17 @@ Scope = Literal["read", "ack", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "ack", "admin")  # each includes those before it
 
 
+WIDEST = {4: 8, 6: 7}  # the widest networks that are anybody's own: 10.0.0.0/8, fc00::/7
+
+
 def _network(value: object) -> object:
     try:
-        return ipaddress.ip_network(str(value))
+        network = ipaddress.ip_network(str(value))
     except ValueError:
         raise ValueError(f"{value!r}: write an address or a network, as 10.0.0.7 or 10.0.0.0/24") from None
+    if network.prefixlen < WIDEST[network.version]:
+        raise ValueError(f"{value!r}: so wide that strangers could vouch for themselves; name the proxy's own address")
+    return network
 
 
 class ProxySettings(Section):

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 Cell = str | int | float | dt.date | None
-RISKY = re.compile(r"[=+\-@\t\r]")  # a spreadsheet would take what begins so for a formula
+# What a spreadsheet takes for a formula at the beginning of a cell, in full width too, or behind what it may take for
+# the end of one: which character parts cells depends on where the reader lives.
+RISKY = re.compile(r"(^|[;|\t\r\n])(?=[\s\"\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])")
 NAME = re.compile(r"[^A-Za-z0-9.-]+")
 
 
@@ -30,7 +32,7 @@ class Table:
 def csv_file(table: Table, name: str) -> Response:
     """The table as a file of this name, without its ending. Texts cannot be taken for formulas."""
     written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
+    writer = csv.writer(written)  # its ends of lines, CR LF, have it quote cells that hold one of the two
     writer.writerow(table.columns)
     writer.writerows([_inert(cell) for cell in row] for row in table.rows)
     headers = {"content-disposition": f'attachment; filename="{NAME.sub("-", name)[:80]}.csv"'}
@@ -38,14 +40,20 @@ def csv_file(table: Table, name: str) -> Response:
 
 
 def _shown(cell: Cell) -> str:
-    if cell is None:
+    if _is_missing(cell):
         return "no data"
     return f"{cell:.4g}".replace("-", "−") if isinstance(cell, float) else str(cell)
 
 
 def _inert(cell: Cell) -> Cell:
     """
-    >>> _inert("=cmd()"), _inert(-0.04), _inert("2026-11-21")
-    ("'=cmd()", -0.04, '2026-11-21')
+    >>> _inert("=cmd()"), _inert("a; =cmd()"), _inert(-0.04), _inert("2026-11-21"), _inert(float("nan"))
+    ("'=cmd()", "a;' =cmd()", -0.04, '2026-11-21', None)
     """
-    return f"'{cell}" if isinstance(cell, str) and RISKY.match(cell) else cell
+    if _is_missing(cell):
+        return None
+    return RISKY.sub(r"\1'", cell) if isinstance(cell, str) else cell
+
+
+def _is_missing(cell: Cell) -> bool:
+    return cell is None or cell != cell

@@ -35,6 +35,7 @@ def log_in(request: Request, token: Annotated[str, Form()], next: Annotated[str,
     if found is None:
         log.warning("a login was refused", extra={"peer": who})
         return render(request, "login.html", 401, next=_inside(next), refused="No such token, or it is over.")
+    end_session(dashboard.engine, request.state.cookie)
     secret = begin_session(dashboard.engine, found, now, dashboard.settings.web.session)
     log.info("logged in", extra={"token": found.id})
     answer = RedirectResponse(_inside(next), 303)

@@ -1,12 +1,14 @@
 """What is looked at before any page is? Every request but those of machines takes these steps; one that fails, ends it.
 
-1 host     under which we are reached: a name that somebody made point at us is refused
+1 host     under which we are reached: a name that somebody made point at us is refused; of machines too, unless others
+           than those of this one are expected
 2 rate     of this visitor
 3 visitor  who asks; without one, to the login
            whoever was led here by another site's page goes on from ours, with his cookie
 4 site     another site's page may link to us, and make nobody do anything
 5 body     bounded in size and time
 6 code     of a form
+7 turn     few pages are made at once, and fewer changes
 """
 
 import asyncio
@@ -14,6 +16,7 @@ import ipaddress
 import math
 import re
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import parse_qs, quote
 
 from starlette.concurrency import run_in_threadpool
@@ -24,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monitor.web.faults import problem
 from monitor.web.rendering import render
+from monitor.web.security.crowd import Crowd, Crowded
 from monitor.web.security.forgery import FIELD, is_cookie, is_foreign, is_meant, new_cookie
 from monitor.web.security.limits import RateLimit
 from monitor.web.security.visitors import COOKIE, Doorkeeper, NotLetIn, Visitor, is_trusted, key_of, peer_of
@@ -35,6 +39,7 @@ API = "/api/"
 SAFE = ("GET", "HEAD", "OPTIONS")
 MOST_BYTES = 64 * 1024
 MOST_SECONDS = 10.0
+MOST_FIELDS = 50
 LOCAL_NAMES = ("localhost",)
 HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")  # nothing that a path could hide in
 FORM = "application/x-www-form-urlencoded"
@@ -54,29 +59,37 @@ class Guard:
 
     def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper) -> None:
         self._app, self._door, self._web = app, doorkeeper, doorkeeper.web
+        self._names = {*LOCAL_NAMES, *(name.lower() for name in self._web.hosts)}
         per_minute = self._web.requests_per_minute
         self._rate = RateLimit(per_minute, burst=max(per_minute // 4, 10))
+        self._asking, self._looking, self._changing = Crowd(2), Crowd(4), Crowd(2)  # a pool has 15 connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in MACHINES:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
         cookie, is_new = _cookie_of(request)
         request.state.cookie, request.state.visitor = cookie, None
-        answer: ASGIApp
-        try:
-            receive, answer = await self._let_in(request)
-        except Refused as why:
-            headers = {"retry-after": str(math.ceil(why.wait))} if why.wait else {}
-            answer = problem(request, why.status, why.message, headers)
         if is_new and _is_page(request) and not _is_led_here(request):
             send = _giving(send, cookie, is_https(request, self._web))
-        await answer(scope, receive, send)
+        try:
+            receive, answer = await self._let_in(request)
+            await answer(scope, receive, send)
+        except Refused as why:
+            headers = {"retry-after": str(math.ceil(why.wait))} if why.wait else {}
+            await problem(request, why.status, why.message, headers)(scope, receive, send)
+        except Crowded:
+            message = "too many ask at once, or the database is slow: try again in a moment"
+            await problem(request, 503, message, {"retry-after": "10"})(scope, receive, send)
 
     async def _let_in(self, request: Request) -> tuple[Receive, ASGIApp]:
         """Takes the steps; gives what to answer with. Raises Refused."""
-        self._check_host(request)
+        is_for_machines = _path(request) in MACHINES
+        if not (is_for_machines and self._door.needs_login):
+            self._check_host(request)
+        if is_for_machines:
+            return request.receive, self._app
         self._check_rate(request)
         visitor = await self._visitor(request)
         if COOKIE not in request.cookies and _is_page(request) and _is_led_here(request):
@@ -85,17 +98,17 @@ class Guard:
             return request.receive, _to_login(request)
         request.state.visitor = visitor
         if request.method in SAFE:
-            return request.receive, self._app
+            return request.receive, partial(self._looking.make, self._app)
         if is_foreign(request):
             raise Refused(403, "another site's page sent this")
         body = await _body(request)
         _check_code(request, body)
-        return _again(body), self._app
+        return _again(body), partial(self._changing.make, self._app)
 
     def _check_host(self, request: Request) -> None:
         match = HOST.fullmatch(request.headers.get("host", ""))
         host = match[1].lower() if match else ""
-        if host not in (*LOCAL_NAMES, *self._web.hosts) and not _is_address(host):
+        if host not in self._names and not _is_address(host):
             raise Refused(400, "this name is none of ours: add it to web.hosts in the settings")
 
     def _check_rate(self, request: Request) -> None:
@@ -104,7 +117,8 @@ class Guard:
 
     async def _visitor(self, request: Request) -> Visitor | None:
         try:
-            return await run_in_threadpool(self._door.visitor, request)
+            async with self._asking.one():
+                return await run_in_threadpool(self._door.visitor, request)
         except NotLetIn as why:
             raise Refused(401, str(why)) from None
 
@@ -127,7 +141,7 @@ def _path(request: Request) -> str:
 
 
 def _is_page(request: Request) -> bool:
-    return not _path(request).startswith((API, STATIC))
+    return not _path(request).startswith((API, STATIC)) and _path(request) not in MACHINES
 
 
 def _is_led_here(request: Request) -> bool:
@@ -166,9 +180,17 @@ def _check_code(request: Request, body: bytes) -> None:
         return
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise Refused(415, "this page takes its own form alone")
-    given = parse_qs(body.decode("utf-8", "replace"), max_num_fields=50).get(FIELD, [""])
-    if not is_meant(request.state.cookie, given[0]):
+    given = _fields(body)
+    if not is_meant(request.state.cookie, given.get(FIELD, [""])[0]):
         raise Refused(403, "the form is too old or not ours: go back, reload the page and send it again")
+
+
+def _fields(body: bytes) -> dict[str, list[str]]:
+    """What a form holds. Raises Refused for more than any of ours has."""
+    try:
+        return parse_qs(body.decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise Refused(422, f"more than {MOST_FIELDS} fields") from None
 
 
 def _again(body: bytes) -> Receive:

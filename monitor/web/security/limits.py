@@ -1,5 +1,6 @@
 """How often may one visitor ask? A bucket each that fills evenly; memory is bounded however many come."""
 
+import ipaddress
 import threading
 import time
 from collections import OrderedDict
@@ -41,3 +42,18 @@ class RateLimit:
     def known(self) -> int:
         """How many keys are remembered."""
         return len(self._buckets)
+
+
+def neighbours(peer: str) -> str:
+    """Whom a limit counts as one: an address, or of IPv6 its /64, of which one machine may use every address.
+
+    >>> neighbours("10.0.0.7"), neighbours("2001:db8::7"), neighbours("2001:db8::8"), neighbours("::ffff:10.0.0.7")
+    ('10.0.0.7', '2001:db8::/64', '2001:db8::/64', '10.0.0.7')
+    """
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return peer
+    if isinstance(address, ipaddress.IPv4Address):
+        return peer
+    return str(address.ipv4_mapped or ipaddress.ip_network((int(address), 64), strict=False))

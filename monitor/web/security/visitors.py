@@ -1,6 +1,7 @@
 """Who asks, and what may he do? A token, a session, a proxy that vouches, or whoever sits at this machine."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,11 +9,15 @@ from sqlalchemy import Engine
 from starlette.requests import Request
 
 from consumers.store import Clock
+from monitor.web.security.limits import neighbours
 from monitor.web.security.tokens import find_session, find_token
 from monitor.web.settings import SCOPES, ProxySettings, Scope, WebSettings
 
 COOKIE = "reward_drift"
-FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+FORWARDED = re.compile(
+    r"forwarded|via|x-forwarded.*|x-original-.*|x-envoy-.*|x-real-ip|(x-|true-|fly-|x-cluster-)?client-ip|cf-.*"
+    r"|x-auth-request-.*|tailscale-.*"
+)
 LONGEST_NAME = 200
 
 
@@ -53,7 +58,7 @@ class Doorkeeper:
             return session
         if self.needs_login or not is_loopback(peer_of(request)):
             return None
-        if any(name in request.headers for name in FORWARDED):
+        if is_forwarded(request):
             raise NotLetIn(
                 "a proxy stands in front, so being on this machine proves nothing: set web.login or web.proxy"
             )
@@ -95,8 +100,13 @@ def key_of(request: Request, proxy: ProxySettings | None) -> str:
     """Whom limits count: the peer, or behind a trusted proxy whom it vouches for."""
     peer = peer_of(request)
     if proxy is None or not is_trusted(peer, proxy):
-        return peer
+        return neighbours(peer)
     return f"{peer} {request.headers.get(proxy.header, '')[:LONGEST_NAME]}"
+
+
+def is_forwarded(request: Request) -> bool:
+    """Whether a proxy shows: by a header, or by HTTP/1.0, which no browser speaks any more and nginx did by default."""
+    return request.scope["http_version"] == "1.0" or any(FORWARDED.fullmatch(name) for name in request.headers)
 
 
 def is_trusted(peer: str, proxy: ProxySettings) -> bool:
