@@ -152,7 +152,8 @@ def _note(
     with writing(store.engine) as connection:
         if count_entries(connection) != erasures:
             raise ExportError(f"{out}: not written: somebody was erased in the meantime; export again")
-        add_export(connection, str(out.resolve()), sha256, round(created_at.timestamp() * 1e6), sorted(events))
+        moment = round(created_at.timestamp() * 1e6)
+        add_export(connection, str(out.resolve()), sha256, moment, len(labels), sorted(events))
 
 
 def _row(shape: Shape, reaction: Reaction, answer: Answer, rating_threshold: float | None) -> Row:

@@ -58,9 +58,11 @@ def count_entries(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(_erased)).scalar_one()
 
 
-def add_export(connection: Connection, path: str, sha256: str, exported_at_us: int, events: Iterable[int]) -> None:
-    """Note, before it leaves, a file and the numbers of the events whose words it holds."""
-    row = {"path": path, "sha256": sha256, "exported_at_us": exported_at_us}
+def add_export(
+    connection: Connection, path: str, sha256: str, exported_at_us: int, labels: int, events: Iterable[int]
+) -> None:
+    """Note, before it leaves, a file, its number of labels, and the numbers of the events whose words it holds."""
+    row = {"path": path, "sha256": sha256, "exported_at_us": exported_at_us, "labels": labels}
     number = connection.execute(insert(_export).values(row).returning(_export.c.id)).scalar_one()
     for some in in_chunks(events):
         connection.execute(insert(_exported), [{"export_id": number, "seq": seq} for seq in some])

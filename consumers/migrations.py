@@ -332,8 +332,20 @@ def _index_evaluations(connection: Connection) -> None:
     )
 
 
+def _count_labels(connection: Connection) -> None:
+    """Exports of earlier releases stay without a count: what is in them is known by event, not by row."""
+    connection.execute(text("ALTER TABLE export ADD COLUMN labels INTEGER"))
+
+
 def _seq() -> Column[int]:
     return Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False)
 
 
-MIGRATIONS = (_create_tables, _add_intake_tables, _widen_counts, _add_anchor_texts, _index_evaluations)
+MIGRATIONS = (
+    _create_tables,
+    _add_intake_tables,
+    _widen_counts,
+    _add_anchor_texts,
+    _index_evaluations,
+    _count_labels,
+)

@@ -272,6 +272,7 @@ class ExportRow(SQLModel, table=True):
     path: str
     sha256: str
     exported_at_us: int = Field(sa_type=BigInteger)
+    labels: int | None = None  # rows of the file; None of a topic, which never ends, and of earlier releases' files
 
 
 class ExportedRow(SQLModel, table=True):

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, Row, text
 
 from consumers.database import reading
 from consumers.store import Clock
@@ -19,7 +20,7 @@ WINDOWS = (28, 90, 365)  # days that a page may show
 USUAL_DAYS = 28
 STORM = 5.0  # times the usual day
 FEWEST = 50  # events of a storm
-EXPORTS = "SELECT id, path, sha256, exported_at_us FROM export ORDER BY id DESC LIMIT :limit"
+EXPORTS = "SELECT id, path, sha256, exported_at_us, labels FROM export ORDER BY id DESC LIMIT :limit"
 MOST_EXPORTS = 50
 RULES = {
     "curation": "an annotator, on a curation surface, with a rubric",
@@ -67,12 +68,14 @@ class Storm:
 
 @dataclass(frozen=True)
 class Export:
-    """A file of labels that left. path: as it was told to the command."""
+    """A file of labels that left, and where it was written. labels: its rows; None of a topic, which never ends, and of
+    a file of an earlier release."""
 
     number: int
     path: str
     sha256: str
     at: dt.datetime
+    labels: int | None
 
 
 @dataclass(frozen=True)
@@ -144,4 +147,8 @@ def _storms(told: Sequence[PurposeDay], first: int, close: int) -> Iterator[Stor
 def _exports(engine: Engine) -> list[Export]:
     with reading(engine) as connection:
         rows = connection.execute(text(EXPORTS), {"limit": MOST_EXPORTS}).all()
-    return [Export(row.id, row.path, row.sha256, EPOCH + dt.timedelta(microseconds=row.exported_at_us)) for row in rows]
+    return [_export(row) for row in rows]
+
+
+def _export(row: Row[Any]) -> Export:
+    return Export(row.id, row.path, row.sha256, EPOCH + dt.timedelta(microseconds=row.exported_at_us), row.labels)
