@@ -57,17 +57,3 @@ def found(report: Report) -> dict[tuple[Any, ...], Any]:
 def query(store: EventStore, statement: str) -> list[tuple[Any, ...]]:
     with store.engine.connect() as connection:
         return [tuple(row) for row in connection.execute(text(statement))]
-
-
-def dumped(store: EventStore) -> bytes:
-    """The whole database of a store in memory."""
-    with store.engine.connect() as connection:
-        return bytes(connection.connection.driver_connection.serialize())
-
-
-def revived(database: bytes) -> EventStore:
-    """A store of its own in memory, as it was dumped."""
-    store = EventStore.open(":memory:")
-    with store.engine.connect() as connection:
-        connection.connection.driver_connection.deserialize(database)
-    return store

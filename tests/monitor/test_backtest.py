@@ -15,8 +15,8 @@ from monitor.planning.history import History, NothingToLookBackOn, recall
 from monitor.settings import SettingsError
 from tests.end_to_end.command import reward_drift
 from tests.end_to_end.event_worlds import first_days, world_events, write_events, write_settings
-from tests.monitor.events import DAY, START, in_memory, loop_events, settings
-from tests.monitor.live import dumped, live
+from tests.monitor.events import DAY, START, dumped, in_memory, loop_events, settings
+from tests.monitor.live import live
 from tests.worlds import REFERENCE_DAYS, World, items
 
 DATA = os.environ.get("REWARD_DRIFT_DATA")

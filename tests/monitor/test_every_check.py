@@ -21,9 +21,9 @@ from monitor.production.baseline import find_window, fit_baseline
 from monitor.production.items import load_items
 from monitor.snapshot import Snapshot
 from tests.monitor.anchored_events import scored
-from tests.monitor.events import DAY, START, Event, in_memory, loop_events, settings, thumbs
+from tests.monitor.events import DAY, START, Event, dumped, in_memory, loop_events, settings, thumbs
 from tests.monitor.judged_events import Taste, asked_again, days
-from tests.monitor.live import dumped, found
+from tests.monitor.live import found
 from tests.monitor.peaked_loop import peaked_events
 from tests.monitor.ruler_events import judged_pairs, scored_by_two, users_who_leave
 from tests.monitor.voices import answered

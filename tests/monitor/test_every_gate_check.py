@@ -14,9 +14,8 @@ from monitor.check import Measurement, Verdict, load_checks
 from monitor.detection.runner import run_checks
 from monitor.gate.trial import Trial
 from tests.monitor.evaluated_events import AS_OF, gate_findings, trial_of
-from tests.monitor.events import in_memory, loop_events
+from tests.monitor.events import dumped, in_memory, loop_events
 from tests.monitor.gate_worlds import HARMED, NEVER_HARMFUL, calm
-from tests.monitor.live import dumped
 
 NAMES = tuple(name for name, item in load_checks().items() if item.on == {"gate"})
 

@@ -17,8 +17,21 @@ from monitor.production.reference import decide
 from monitor.result import Report
 from monitor.settings import ReferenceSettings
 from tests.end_to_end.command import Ran, reward_drift
-from tests.monitor.events import DAY, START, Event, in_memory, loop_events, outcome, put, score, settings, told_on
-from tests.monitor.live import dumped, found, live, query, revived, tick_at, told
+from tests.monitor.events import (
+    DAY,
+    START,
+    Event,
+    dumped,
+    in_memory,
+    loop_events,
+    outcome,
+    put,
+    revived,
+    score,
+    settings,
+    told_on,
+)
+from tests.monitor.live import found, live, query, tick_at, told
 
 TIERS = settings(cohorts=["tier"])
 HARM = {"days": 26, "reference_days": 8, "per_day": 40, "reward": 9.0, "outcome_change": -30.0}

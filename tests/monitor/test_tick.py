@@ -32,17 +32,19 @@ from tests.monitor.events import (
     HOUR,
     START,
     Event,
+    dumped,
     in_memory,
     loop_events,
     outcome,
     put,
     response,
+    revived,
     score,
     settings,
     thumbs,
     told_on,
 )
-from tests.monitor.live import dumped, found, live, query, revived, tick_at, told
+from tests.monitor.live import found, live, query, tick_at, told
 
 HARM_DAYS = 17  # by the 16th every slice has raised all that it will
 HARM = {"days": HARM_DAYS, "reference_days": 8, "per_day": 40, "reward": 9.0, "outcome_change": -30.0}
