@@ -78,6 +78,17 @@ class Part:
     leans: Mapping[int, float]
     reward_leans: Mapping[int, float]
 
+    @cached_property
+    def coded_units(self) -> tuple[Codes, Codes]:
+        """Distinct units, ascending, and the place of each item's unit among them: sorted once for all series."""
+        return np.unique(self.unit, return_inverse=True)
+
+    def means(self, values: Array, mine: NDArray[np.bool_]) -> tuple[Codes, Codes, Array]:
+        """`unit_means` of items of this slice."""
+        units, index = self.coded_units
+        keep = mine & ~np.isnan(values)
+        return _means_of(units, index[keep], self.day[keep], values[keep])
+
     def as_told(self) -> "Part":
         """The same slice with every outcome: for effects that compare outcomes of equal reward and cohort."""
         return replace(self, outcome=self.told)
@@ -96,7 +107,7 @@ class Part:
         each of those values up.
         """
         monitored = (self.role == "monitored") & ~np.isnan(effects)
-        _, days, values = unit_means(self.unit, self.day, effects, monitored)
+        _, days, values = self.means(effects, monitored)
         baseline = self._error(series, lambda: self._reference_error(effects, cells, leans or {}))
         distinct, allowances = allowance_by_day(baseline, self.day[monitored], cells[monitored])
         return self._measurement(series, values, days, baseline, allowances[np.searchsorted(distinct, days)], tolerance)
@@ -151,8 +162,8 @@ class Part:
 
     def _concordance(self, role: str) -> tuple[Array, Codes]:
         mine = (self.role == role) & ~np.isnan(self.outcome) & ~np.isnan(self.reward)
-        units, days, outcome = unit_means(self.unit, self.day, self.outcome, mine)
-        _, _, reward = unit_means(self.unit, self.day, self.reward, mine)
+        units, days, outcome = self.means(self.outcome, mine)
+        _, _, reward = self.means(self.reward, mine)
         cohort = self.cohort[mine][np.unique(self.unit[mine], return_index=True)[1]]
         return disjoint_pairs(reward, outcome > self.split, cohort, days, lot=units)
 
@@ -161,11 +172,16 @@ def unit_means(unit: Codes, day: Codes, values: Array, mine: NDArray[np.bool_]) 
     """Mean of the values of each unit among `mine`, NaN left out: distinct units, their last day, their means."""
     keep = mine & ~np.isnan(values)
     units, index = np.unique(unit[keep], return_inverse=True)
-    if not units.size:
-        return units, np.zeros(0, np.int64), np.zeros(0)
+    return _means_of(units, index, day[keep], values[keep])
+
+
+def _means_of(units: Codes, index: Codes, day: Codes, values: Array) -> tuple[Codes, Codes, Array]:
+    """Last day and mean value of each unit that has one. index: shape (values,), the place of each one's unit."""
+    counts = np.bincount(index, minlength=units.size)
+    there = counts > 0
     last = np.full(units.size, np.iinfo(np.int64).min)
-    np.maximum.at(last, index, day[keep])
-    return units, last, np.bincount(index, values[keep]) / np.bincount(index)
+    np.maximum.at(last, index, day)
+    return units[there], last[there], np.bincount(index, values, minlength=units.size)[there] / counts[there]
 
 
 def _unit_codes(frame: pd.DataFrame) -> Codes:

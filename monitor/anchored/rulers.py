@@ -21,7 +21,7 @@ from monitor.statistics.coverage_bound import Covered, comparable, covered
 Array = NDArray[np.float64]
 
 RULERS = """
-    SELECT scorer, MAX(CASE WHEN trained_on THEN 1 ELSE 0 END) AS trained FROM score WHERE time_us < :until GROUP BY 1
+    SELECT DISTINCT scorer, CASE WHEN trained_on THEN 1 ELSE 0 END AS trained FROM score WHERE time_us < :until
 """
 SCORED = """
     SELECT r.response_id, r.checkpoint, r.prompt_id, r.user_id, r.environment, r.time_us AS answered_us,
@@ -63,8 +63,8 @@ def known_rulers(snapshot: Snapshot) -> tuple[list[str], list[str]]:
     """Names of trained and of held-out rulers."""
     with snapshot.engine.connect() as connection:
         found = connection.execute(text(RULERS), {"until": _until(snapshot)}).all()
-    trained = sorted(name for name, told in found if told or name == snapshot.settings.reward.scorer)
-    return trained, sorted(name for name, _ in found if name not in trained)
+    trained = sorted({name for name, told in found if told or name == snapshot.settings.reward.scorer})
+    return trained, sorted({name for name, _ in found if name not in trained})
 
 
 def excesses(snapshot: Snapshot, trained: list[str], held_out: list[str]) -> Iterator[Excess]:

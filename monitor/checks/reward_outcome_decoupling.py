@@ -6,6 +6,7 @@ from monitor.check import Measurement, check
 from monitor.production.beside_holdback import (
     LEAST_HELD,
     beside_holdback,
+    has_holdback,
     measure_beside_holdback,
     value_beyond_expected,
     value_for_reward,
@@ -42,6 +43,6 @@ def reward_outcome_decoupling(
         yield part.measure("A4", scores.reward_gain(part.reward, part.mean_reward), part.cohort, tolerance)
         returned = scores.reverse_residual(part.reward, part.expected_reward)
         yield part.measure("A6", returned, part.reward_cell, tolerance, part.reward_leans)
-        if (part.role == "holdback").any():
+        if has_holdback(part):
             yield part.held_back().measure("H", loss, part.cohort, tolerance)
             yield measure_beside_holdback(part, "P", tolerance, without=False)

@@ -96,16 +96,17 @@ def _on_prompts(trial: Trial) -> tuple[Codes, Codes]:
 
 def _by_lot(trial: Trial) -> tuple[Codes, Codes]:
     """Rows of one answer of each side: in each cohort the i-th of one meets the i-th of the other, one of each user."""
-    frame, role, outcome = trial.items.frame, trial.roles, trial.outcomes
+    told = np.flatnonzero(~np.isnan(trial.outcomes))
+    frame, role = trial.items.frame.iloc[told], trial.roles[told]
     labels = pd.factorize(frame["cohort"].astype(object).where(frame["cohort"].notna(), ""))[0]
     lots = pd.util.hash_pandas_object(frame["response_id"].astype(object), index=False).to_numpy()
     whom = frame["user"].astype(object).where(frame["user"].notna(), frame["response_id"])
     sides = []
     for side in ("monitored", "reference"):
-        mine = np.flatnonzero((role == side) & ~np.isnan(outcome))
+        mine = np.flatnonzero(role == side)
         mine = mine[np.argsort(lots[mine], kind="stable")]
         mine = mine[~whom.iloc[mine].duplicated().to_numpy()]
         place = pd.Series(labels[mine]).groupby(labels[mine]).cumcount().to_numpy()
         sides.append(pd.DataFrame({"cohort": labels[mine], "place": place, "row": mine}))
     met = sides[0].merge(sides[1], on=["cohort", "place"], suffixes=("_new", "_old"))
-    return met["row_new"].to_numpy(np.int64), met["row_old"].to_numpy(np.int64)
+    return told[met["row_new"].to_numpy(np.int64)], told[met["row_old"].to_numpy(np.int64)]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.check import FloatArray, IntArray, Measurement
-from monitor.snapshot import Array, Codes, Part, unit_means
+from monitor.snapshot import Array, Codes, Part
 from monitor.statistics.coverage_bound import MOST_APART
 from monitor.statistics.sample_test import SampleTest
 
@@ -102,24 +102,32 @@ class TrialPart(Part):
 
     def _by_unit(self, found: Measurement, effects: Array) -> Sampled:
         mine = self.role == "monitored"
-        units = unit_means(self.unit, self.day, effects, mine)[0][: found.effects.size]
+        units = self.means(effects, mine)[0][: found.effects.size]
         expected_of, expected = self._expected_by_unit
-        known = np.isin(expected_of, units)
+        known = _is_among(expected_of, units)
         judges = self._is_audited and known.sum() == units.size
-        first = np.flatnonzero(mine)[np.unique(self.unit[mine], return_index=True)[1]]
-        at = np.searchsorted(self.unit[first], units)
+        first = self._first_of_unit[np.searchsorted(self.coded_units[0], units)]
         return Sampled(
             **vars(found),
             judged=expected[known] if judges else np.zeros(0),
             unlabelled=expected[~known] if judges else np.zeros(0),
-            clusters=self.user[first][at],
+            clusters=self.user[first],
         )
+
+    @cached_property
+    def _first_of_unit(self) -> Codes:
+        """The candidate's first item of each unit of the slice; the number of items for one that is not its."""
+        units, index = self.coded_units
+        mine = np.flatnonzero(self.role == "monitored")
+        first = np.full(units.size, self.unit.size)
+        np.minimum.at(first, index[mine], mine)
+        return first
 
     @cached_property
     def _expected_by_unit(self) -> tuple[Codes, Array]:
         """Each unit of the candidate and the loss that its rewards lead one to expect."""
         mine = self.role == "monitored"
-        units, _, expected = unit_means(self.unit, self.day, self.mean_outcome - self.expected, mine)
+        units, _, expected = self.means(self.mean_outcome - self.expected, mine)
         return units, expected
 
     @cached_property
@@ -147,6 +155,15 @@ class TrialPart(Part):
         if abs(shares[0] - shares[1]) <= max(MOST_APART, noise):
             return ""
         return f"{shares[0]:.1%} of the candidate's answers and {shares[1]:.1%} of the reference's"
+
+
+def _is_among(values: Codes, known: Codes) -> Flags:
+    """Which values are known. Both ascending."""
+    if not known.size:
+        return np.zeros(values.size, bool)
+    at = np.minimum(np.searchsorted(known, values), known.size - 1)
+    result: Flags = known[at] == values
+    return result
 
 
 def on_both(prompt: Codes, role: NDArray[np.str_], values: Array) -> tuple[Codes, Array, Array]:

@@ -27,12 +27,14 @@ def evenly_asked(frame: pd.DataFrame, role: NDArray[np.str_]) -> Flags:
     """Which items stay, so that every outcome of an arm had the same chance.
 
     One asked for with chance p stays if its lot, a hash of the response's id, is below least / p: least of the whole
-    reference, or of the arm's seven days up to its own.
+    reference, or of the arm's seven days up to its own. An item without an outcome stays.
     """
     chance, day = chances(frame), frame["day"].to_numpy(np.int64)
     stays = np.ones(chance.size, bool)
     if (chance < 1).any():
-        lots = _lots(frame["response_id"])
+        told = np.flatnonzero(frame["outcome"].notna())
+        lots = np.zeros(chance.size)
+        lots[told] = _lots(frame["response_id"].iloc[told])
         for arm in np.unique(role):
             mine = role == arm
             least = chance[mine].min() if arm == "reference" else least_lately(day[mine], chance[mine])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.check import Measurement
-from monitor.snapshot import Part, unit_means
+from monitor.snapshot import Part
 from monitor.statistics.calibrate import Calibrator
 from monitor.statistics.holdback import disjoint_groups
 from monitor.statistics.reference_error import MIX_DAYS
@@ -44,16 +44,24 @@ def beside_holdback(part: Part, against: Measurement, value: Array, least_held: 
     proportion. least_held: units held back in a week below which the reference stays. So it does on a day on which one
     of the arms served nobody.
     """
+    if not has_holdback(part):
+        return against
     days = np.intersect1d(_days_with_holdback(part, least_held), _days_of_both(part))
     return _joined(against, ~np.isin(against.days, days), *_groups(part, value, days))
 
 
+def has_holdback(part: Part) -> bool:
+    """Whether any item is of a user held back."""
+    return bool((part.role == "holdback").any())
+
+
 def value_beyond_expected(part: Part, expects: Calibrator | None) -> Array:
-    """What A1 loses beside a holdback: the outcome beyond what the reward meant, moved and scaled into [0, 1].
+    """What A1 loses beside a holdback: the outcome beyond what the reward meant, moved and scaled into [0, 1]; NaN
+    where nobody was held back.
 
     The scale is 1 / (1 + s), s the widest spread of m_g(r) in a cohort: so much smaller are effects and growth.
     """
-    if expects is None:
+    if expects is None or not has_holdback(part):
         return np.full(part.reward.size, np.nan)
     curves = {**expects.cohorts, -1: expects.pooled}
     spread = max(float(np.ptp(curve.values)) for curve in curves.values())
@@ -81,7 +89,7 @@ def _joined(against: Measurement, kept: NDArray[np.bool_], values: Array, days: 
 def _days_with_holdback(part: Part, least_held: int = 0) -> Codes:
     """Days on which the 28 days, and the week, up to then had a holdback; what came of its items plays no part."""
     held, new = (np.sort(part.day[part.role == role]) for role in ("holdback", "monitored"))
-    held_units = np.sort(unit_means(part.unit, part.day, np.zeros(part.day.size), part.role == "holdback")[1])
+    held_units = np.sort(part.means(np.zeros(part.day.size), part.role == "holdback")[1])
     days = np.unique(np.concatenate([held, new]))
     serving = np.ones(days.size, bool)
     for window in (MIX_DAYS, WEEK):
@@ -103,7 +111,7 @@ def _groups(part: Part, value: Array, days: Codes) -> tuple[Array, Codes]:
     """Effect of each group of one unit held back and as many new ones as that day has for each, up to four."""
     both = (part.role == "holdback") | (part.role == "monitored")
     mine = both & np.isin(part.day, days) & ~np.isnan(value)
-    units, day, values = unit_means(part.unit, part.day, value, mine)
+    units, day, values = part.means(value, mine)
     first = np.unique(part.unit[mine], return_index=True)[1]
     held, cohort = part.role[mine][first] == "holdback", part.cohort[mine][first]
     sizes = _new_units(day, held)

@@ -37,6 +37,9 @@ OF_BOTH = """
     checkpoint IN (:one, :other) AND ((seq * 2654435761) % 4294967296 < :below OR response_id IN (
         SELECT response_id FROM outcome WHERE metric = :metric AND response_id IS NOT NULL))
 """
+OUTCOMES_OF_BOTH = """
+    EXISTS (SELECT 1 FROM response AS r WHERE r.response_id = outcome.response_id AND r.checkpoint IN (:one, :other))
+"""
 COUNTS = """
     SELECT (SELECT COUNT(*) FROM response WHERE environment = 'production' AND checkpoint IN (:one, :other)) AS answers,
            COUNT(*) AS labelled, COUNT(propensity) AS asked FROM outcome WHERE metric = :metric
@@ -134,13 +137,13 @@ def load_items(
     key, counts = _subject_key(query)
     if of is not None and key == "response_id":
         query.keep(of, settings)
-    responses = _responses(query, key)
+    responses, subjects = _numbered(_responses(query, key), key)
     items = _subjects(responses, key, settings.unit, horizon)
     counts["pending"] = int((items["day"] >= close).sum())
     items = items[items["day"] < close]
     rewards, revision = _rewards(query, responses, settings, revision, counts)
     items = _with_rewards(items, responses, rewards, key, horizon)
-    items = _with_outcomes(items, query, key, settings, counts)
+    items = _with_outcomes(items, query, key, subjects, settings, counts)
     items = items[items["day"] >= since]
     columns = [
         "response_id",
@@ -189,8 +192,11 @@ class _Query:
             self.parameters["below"] = int(share * (1 << 32))
 
     def read(self, statement: str, **more: Any) -> pd.DataFrame:
+        """A frame of the driver's own rows: there may be millions."""
         with self.engine.connect() as connection:
-            return pd.read_sql_query(text(statement), connection, params={**self.parameters, **more})
+            found = connection.execute(text(statement), {**self.parameters, **more})
+            rows = found.cursor.fetchall() if found.cursor else []
+            return pd.DataFrame.from_records(rows, columns=list(found.keys()), coerce_float=True)
 
     @property
     def whole(self) -> bool:
@@ -201,6 +207,10 @@ class _Query:
         if self.of_both:
             return f"response_id IN (SELECT response_id FROM response WHERE {OF_BOTH})"  # noqa: S608
         return "1 = 1" if self.whole else OF_THOSE
+
+    def outcomes_of_those(self) -> str:
+        """The same of outcomes: of two checkpoints all are read, however the answers without one were sampled."""
+        return OUTCOMES_OF_BOTH if self.of_both else self.of_those()
 
     def responses(self, key: str) -> str:
         """Condition that keeps the window's responses themselves."""
@@ -224,11 +234,15 @@ def _responses(query: _Query, key: str) -> pd.DataFrame:
     return frame.drop_duplicates("response_id", ignore_index=True)
 
 
+def _numbered(responses: pd.DataFrame, key: str) -> "tuple[pd.DataFrame, pd.Index[Any]]":
+    """Responses with the number of their `subject`, what an outcome names; -1 for none. Numbers join far faster."""
+    codes, subjects = pd.factorize(responses[key])
+    return responses.assign(subject=codes), pd.Index(subjects)
+
+
 def _subjects(responses: pd.DataFrame, key: str, unit: str, horizon: int) -> pd.DataFrame:
-    """One row an item, with `subject` (what an outcome names) and the time by which everything must have happened."""
-    frame = responses.copy()
-    frame["subject"] = frame[key]
-    frame = frame[frame["subject"].notna()]
+    """One row an item, with the time by which everything must have happened."""
+    frame = responses[responses["subject"] >= 0].copy()
     if key == "user_id":
         frame = _last_of_each(frame.assign(window=_user_window(frame["user_id"], frame["time_us"], horizon)), horizon)
         frame["due"] = (frame["window"] + 1) * horizon - _user_offset(frame["user_id"], horizon)
@@ -315,16 +329,16 @@ def _with_rewards(
     items: pd.DataFrame, responses: pd.DataFrame, rewards: pd.DataFrame, key: str, horizon: int
 ) -> pd.DataFrame:
     """Latest reaction of each actor by the item's due time, averaged over actors, then over the item's responses."""
-    members = responses[["response_id"]].assign(subject=responses[key], answered_us=responses["time_us"])
-    due = items[["subject", "window", "due"]]
-    members = members.merge(due, on="subject")
-    joined = rewards.merge(members, on="response_id")
+    names = pd.Index(responses["response_id"])
+    members = responses[["subject"]].assign(answer=np.arange(len(names)), answered_us=responses["time_us"])
+    members = members.merge(items[["subject", "window", "due"]], on="subject")
+    joined = rewards.assign(answer=names.get_indexer(pd.Index(rewards["response_id"]))).merge(members, on="answer")
     joined = joined[joined["time_us"] <= joined["due"]]
     if key == "user_id":
         joined = joined[joined["answered_us"].between(joined["due"] - horizon, joined["due"], inclusive="left")]
     joined = joined.sort_values(["time_us", "reward"], kind="stable")
-    joined = joined.drop_duplicates(["subject", "window", "response_id", "by"], keep="last")
-    per_response = joined.groupby(["subject", "window", "response_id"], sort=False)["reward"].mean()
+    joined = joined.drop_duplicates(["subject", "window", "answer", "by"], keep="last")
+    per_response = joined.groupby(["subject", "window", "answer"], sort=False)["reward"].mean()
     grouped = per_response.groupby(level=["subject", "window"], sort=False)
     result = pd.DataFrame({"reward": grouped.mean(), "answers": grouped.size()}).reset_index()
     items = items.merge(result, on=["subject", "window"], how="left")
@@ -333,11 +347,15 @@ def _with_rewards(
 
 
 def _with_outcomes(
-    items: pd.DataFrame, query: _Query, key: str, settings: Settings, counts: dict[str, int]
+    items: pd.DataFrame, query: _Query, key: str, subjects: "pd.Index[Any]", settings: Settings, counts: dict[str, int]
 ) -> pd.DataFrame:
-    """The latest outcome in time, the chance with which it was asked for, and what another source told of the same."""
-    since = "1 = 1" if key != "response_id" else query.of_those()
+    """The latest outcome in time, the chance with which it was asked for, and what another source told of the same.
+
+    subjects: their names, in the order of their numbers.
+    """
+    since = "1 = 1" if key != "response_id" else query.outcomes_of_those()
     found = query.read(OUTCOMES.format(key=key, since=since))
+    found["subject"] = subjects.get_indexer(pd.Index(found["subject"]))
     low, high = settings.outcome.range
     inside = found["value"].between(low, high)
     counts["outside_range"] = int((~inside).sum())

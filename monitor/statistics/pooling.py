@@ -22,7 +22,7 @@ from scipy import optimize, special
 from monitor.statistics.intervals import ENOUGH_UNITS, ENOUGH_VARIATION
 from monitor.statistics.non_inferiority import POWER
 from monitor.statistics.one_sided import Studentised, with_error
-from monitor.statistics.prediction_powered import STRATUM_LABELS, Estimate, stratified_mean
+from monitor.statistics.prediction_powered import STRATUM_LABELS, Estimate, Strata, strata_of
 from monitor.statistics.sample_test import ALPHA, SampleTest, best_estimate, sample_test
 
 Array = NDArray[np.float64]
@@ -60,6 +60,36 @@ class CohortTests:
 
 
 @dataclass(frozen=True)
+class Pool:
+    """The cohorts that may lend and borrow. places: of each name in the arrays. shares: of their traffic, summing to 1,
+    shape (cohorts,)."""
+
+    places: Mapping[str, int]
+    strata: Strata
+    shares: Array
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """One cohort's estimate with a share of its own that gives the narrowest bound.
+
+    lean: by how much it may be off. noise, leans: variance and lean by each weight of its own; chosen: which was taken.
+    """
+
+    source: Studentised
+    lean: float
+    noise: Array
+    leans: Array
+    chosen: int
+
+    def p_values(self, tolerance: float, paid: float) -> tuple[float, float]:
+        """p of "at most the tolerance", and of "at least", with the lean conceded. paid: share of alpha left for it."""
+        harm = self.source.p_values(tolerance + self.lean)[0]
+        safe = self.source.p_values(tolerance - self.lean)[1]
+        return min(harm / paid, 1.0), min(safe / paid, 1.0)
+
+
+@dataclass(frozen=True)
 class PastGate:
     """What an earlier gate of the same traffic found by cohort: mean effects and their variances, shape (cohorts,)."""
 
@@ -94,7 +124,7 @@ def cohort_tests(
         tests = _borrowed(own, pool, tolerance, alpha, spread, 0.0)
         return CohortTests(tests, own, _declared(spread))
     if past is not None and pool:
-        now = PastGate(np.array([e.value for e, _ in pool.values()]), np.array([e.variance for e, _ in pool.values()]))
+        now = PastGate(pool.strata.value, pool.strata.variance)
         limit = deviation_limit([*past, now], FOR_DEVIATION * alpha)
         tests = _borrowed(own, pool, tolerance, alpha, 0.0, limit)
         return CohortTests(tests, own, _estimated(limit, len(past) + 1))
@@ -115,8 +145,15 @@ def most_spread(cohorts: Mapping[str, CohortSample], tolerance: float, alpha: fl
     own = {name: _alone(one, tolerance, alpha) for name, one in cohorts.items()}
     pool = _pool(cohorts)
 
+    names = list(own)
+
     def all_pass(spread: float) -> bool:
-        return all(one.p_safe < alpha for one in _borrowed(own, pool, tolerance, alpha, spread, 0.0).values())
+        """Whoever fails is asked first the next time: a spread that is too wide is then known at once."""
+        for name in names:
+            if not _p_safe(name, own[name], pool, tolerance, alpha, spread) < alpha:
+                names.insert(0, names.pop(names.index(name)))
+                return False
+        return True
 
     low, high = 0.0, 1.0
     if not all_pass(low) or all_pass(high):
@@ -176,15 +213,18 @@ def _alone(one: CohortSample, tolerance: float, alpha: float) -> SampleTest:
     )
 
 
-def _pool(cohorts: Mapping[str, CohortSample]) -> dict[str, tuple[Estimate, float]]:
-    """Estimates and shares of the cohorts that may lend and borrow; none where t may not be trusted."""
+def _pool(cohorts: Mapping[str, CohortSample]) -> Pool | None:
+    """The cohorts that may lend and borrow; None where t may not be trusted."""
     kept = {name: one for name, one in cohorts.items() if len(one.effects) >= STRATUM_LABELS}
-    total = sum(one.share for one in kept.values())
-    found = {name: (_estimated_mean(one), one.share / total) for name, one in kept.items()}
-    units = sum(estimate.n for estimate, _ in found.values())
-    varied = sum(estimate.variance * estimate.effective * estimate.n for estimate, _ in found.values())
+    found = [_estimated_mean(one) for one in kept.values()]
+    units = sum(estimate.n for estimate in found)
+    varied = sum(estimate.variance * estimate.effective * estimate.n for estimate in found)
     enough = len(found) > 1 and units >= ENOUGH_UNITS and varied >= ENOUGH_VARIATION
-    return found if enough and all(estimate.variance > 0 for estimate, _ in found.values()) else {}
+    if not (enough and all(estimate.variance > 0 for estimate in found)):
+        return None
+    total = sum(one.share for one in kept.values())
+    shares = np.array([one.share / total for one in kept.values()])
+    return Pool({name: place for place, name in enumerate(kept)}, strata_of(found), shares)
 
 
 def _estimated_mean(one: CohortSample) -> Estimate:
@@ -196,66 +236,67 @@ def _estimated_mean(one: CohortSample) -> Estimate:
 
 
 def _borrowed(
-    own: Mapping[str, SampleTest],
-    pool: Mapping[str, tuple[Estimate, float]],
-    tolerance: float,
-    alpha: float,
-    spread: float,
-    deviation: float,
+    own: Mapping[str, SampleTest], pool: Pool | None, tolerance: float, alpha: float, spread: float, deviation: float
 ) -> dict[str, SampleTest]:
-    return {
-        name: _pooled(name, test, pool, tolerance, alpha, spread, deviation) if name in pool else test
-        for name, test in own.items()
-    }
+    return {name: _pooled(name, test, pool, tolerance, alpha, spread, deviation) for name, test in own.items()}
 
 
 def _pooled(
     name: str,
     own: SampleTest,
-    pool: Mapping[str, tuple[Estimate, float]],
+    pool: Pool | None,
     tolerance: float,
     alpha: float,
     spread: float,
     deviation: float,
 ) -> SampleTest:
-    """The test of one cohort with the share of its own that gives the narrowest bound; its own where that is all."""
+    """The test of one cohort with what it may borrow; its own where that is all."""
     paid = 1 - FOR_DEVIATION if deviation else 1.0
-    variances = np.array([estimate.variance for estimate, _ in pool.values()])
-    shares = np.array([share for _, share in pool.values()])
-    place = list(pool).index(name)
-    noise = _variances(OWN_WEIGHTS, variances, shares, place, deviation)
-    lean = (1 - OWN_WEIGHTS) * spread
-    quantile = float(special.ndtri(1 - paid * alpha))
-    chosen = int(np.argmin(lean + quantile * np.sqrt(noise)))
-    if OWN_WEIGHTS[chosen] == 1:
+    mixed = _mixed(name, pool, paid * alpha, spread, deviation)
+    if pool is None or mixed is None:
         return own
-    mixed = stratified_mean(
-        [one for one, _ in pool.values()], _coefficients(OWN_WEIGHTS[chosen], shares, place).tolist()
-    )
-    widened = replace(
-        mixed, variance=float(noise[chosen]), skewness=mixed.skewness * (mixed.variance / noise[chosen]) ** 1.5
-    )
-    source = Studentised(widened)
-    low, high = source.ends(paid * alpha)
-    p_harm = min(source.p_values(tolerance + lean[chosen])[0] / paid, 1.0)
-    p_safe = min(source.p_values(tolerance - lean[chosen])[1] / paid, 1.0)
+    low, high = mixed.source.ends(paid * alpha)
+    p_harm, p_safe = mixed.p_values(tolerance, paid)
+    quantile = float(special.ndtri(1 - paid * alpha))
     reach = quantile + float(special.ndtri(POWER))
-    room = np.maximum(tolerance - lean, 1e-12)
-    needed = float(((reach / room) ** 2 * noise).min()) * own.n
+    noise, lean = mixed.noise, mixed.lean
+    needed = float(((reach / np.maximum(tolerance - mixed.leans, 1e-12)) ** 2 * noise).min()) * own.n
     hopeless = deviation > 0 or needed > 1e9
+    error = float(np.sqrt(noise[mixed.chosen]))
     return SampleTest(
-        value=widened.value,
-        low=max(low - float(lean[chosen]), -1.0),
-        high=min(high + float(lean[chosen]), 1.0),
+        value=mixed.source.estimate.value,
+        low=max(low - lean, -1.0),
+        high=min(high + lean, 1.0),
         n=own.n,
-        effective=own.effective * float(variances[place] / noise[chosen]),
+        effective=own.effective * float(pool.strata.variance[pool.places[name]] / noise[mixed.chosen]),
         p_harm=p_harm,
         p_safe=p_safe,
         needed=0 if p_safe < alpha else own.needed if hopeless else int(np.ceil(needed)),
-        visible=min(1.0, tolerance + float(lean[chosen] + reach * np.sqrt(noise[chosen]))),
-        power=float(special.ndtr((tolerance - lean[chosen]) / np.sqrt(noise[chosen]) - quantile)),
+        visible=min(1.0, tolerance + (lean + reach * error)),
+        power=float(special.ndtr((tolerance - lean) / error - quantile)),
         method="pooled",
     )
+
+
+def _p_safe(name: str, own: SampleTest, pool: Pool | None, tolerance: float, alpha: float, spread: float) -> float:
+    mixed = _mixed(name, pool, alpha, spread, 0.0)
+    return own.p_safe if mixed is None else mixed.p_values(tolerance, 1.0)[1]
+
+
+def _mixed(name: str, pool: Pool | None, alpha: float, spread: float, deviation: float) -> Mixed | None:
+    """None where nothing can be, or had better be, borrowed."""
+    if pool is None or name not in pool.places:
+        return None
+    place = pool.places[name]
+    noise = _variances(OWN_WEIGHTS, pool.strata.variance, pool.shares, place, deviation)
+    leans = (1 - OWN_WEIGHTS) * spread
+    chosen = int(np.argmin(leans + float(special.ndtri(1 - alpha)) * np.sqrt(noise)))
+    if OWN_WEIGHTS[chosen] == 1:
+        return None
+    mean = pool.strata.mean(_coefficients(OWN_WEIGHTS[chosen], pool.shares, place))
+    skewness = mean.skewness * (mean.variance / noise[chosen]) ** 1.5
+    widened = replace(mean, variance=float(noise[chosen]), skewness=skewness)
+    return Mixed(Studentised(widened), float(leans[chosen]), noise, leans, chosen)
 
 
 def _coefficients(weight: float, shares: Array, place: int) -> Array:

@@ -113,6 +113,55 @@ def judged_bounds(
     return replace(found, low=low, high=high)
 
 
+@dataclass(frozen=True)
+class Strata:
+    """Estimates of strata (cohorts) as arrays, shape (strata,), to be mixed again and again.
+
+    third: the third moment of each estimate; plain: its variance without judges. n, surprises: of all together.
+    """
+
+    value: Array
+    variance: Array
+    freedom: Array
+    third: Array
+    plain: Array
+    n: int
+    surprises: float
+
+    def mean(self, shares: Array) -> Estimate:
+        """`stratified_mean` of them. shares: shape (strata,), positive, summing to 1. Raises ValueError otherwise."""
+        share = np.asarray(shares, dtype=np.float64)
+        if share.size != self.value.size or not (share > 0).all() or abs(share.sum() - 1) > 1e-6:
+            raise ValueError(f"need one positive share a stratum, summing to 1, got {share.tolist()}")
+        parts = share**2 * self.variance
+        variance = float(parts.sum())
+        third, plain = float(sum(share**3 * self.third)), float(sum(share**2 * self.plain))
+        return Estimate(
+            value=float(share @ self.value),
+            variance=variance,
+            skewness=third / variance**1.5 if variance > 0 else 0.0,
+            freedom=float(variance**2 / (parts**2 / self.freedom).sum()) if variance > 0 else float(self.freedom.sum()),
+            n=self.n,
+            effective=self.n * plain / variance if variance > 0 else self.n,
+            surprises=self.surprises,
+        )
+
+
+def strata_of(estimates: Sequence[Estimate]) -> Strata:
+    """Raises ValueError for no stratum, or one with fewer than 20 labels: its own variance cannot be trusted."""
+    if not estimates or min(one.n for one in estimates) < STRATUM_LABELS:
+        raise ValueError(f"every stratum needs {STRATUM_LABELS} labels; merge the smaller ones")
+    return Strata(
+        value=np.array([one.value for one in estimates]),
+        variance=np.array([one.variance for one in estimates]),
+        freedom=np.array([one.freedom for one in estimates]),
+        third=np.array([one.skewness * one.variance**1.5 for one in estimates]),
+        plain=np.array([one.variance * one.effective / one.n for one in estimates]),
+        n=sum(one.n for one in estimates),
+        surprises=sum(one.surprises for one in estimates),
+    )
+
+
 def stratified_mean(strata: Sequence[Estimate], shares: Sequence[float]) -> Estimate:
     """Mean over strata (cohorts) of known traffic shares, with Satterthwaite's degrees of freedom.
 
@@ -125,26 +174,7 @@ def stratified_mean(strata: Sequence[Estimate], shares: Sequence[float]) -> Esti
     >>> both.value, both.variance, both.freedom
     (0.4, 0.005, 58.0)
     """
-    share = np.asarray(shares, dtype=np.float64)
-    if len(strata) != share.size or not len(strata) or not (share > 0).all() or abs(share.sum() - 1) > 1e-6:
-        raise ValueError(f"need one positive share a stratum, summing to 1, got {list(shares)}")
-    if min(one.n for one in strata) < STRATUM_LABELS:
-        raise ValueError(f"every stratum needs {STRATUM_LABELS} labels; merge the smaller ones")
-    parts = share**2 * [one.variance for one in strata]
-    variance = float(parts.sum())
-    freedoms = np.array([one.freedom for one in strata])
-    third = float(sum(share**3 * [one.skewness * one.variance**1.5 for one in strata]))
-    plain = float(sum(share**2 * [one.variance * one.effective / one.n for one in strata]))
-    n = sum(one.n for one in strata)
-    return Estimate(
-        value=float(share @ [one.value for one in strata]),
-        variance=variance,
-        skewness=third / variance**1.5 if variance > 0 else 0.0,
-        freedom=float(variance**2 / (parts**2 / freedoms).sum()) if variance > 0 else float(freedoms.sum()),
-        n=n,
-        effective=n * plain / variance if variance > 0 else n,
-        surprises=sum(one.surprises for one in strata),
-    )
+    return strata_of(strata).mean(np.asarray(shares, dtype=np.float64))
 
 
 def weighted_mean(labels: Array, judged: Array, chances: Array, everyone: Array) -> Estimate:

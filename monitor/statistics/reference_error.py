@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-WEEKEND = (5, 6)
+SATURDAY = 5  # days of the week from Monday, 0
 LEAST_UNITS = 30
 NOTABLE_BIAS = 0.001
 QUANTILE = 1.645  # one-sided 95%: with this allowance the null holds for 95% of reference draws
@@ -143,7 +143,8 @@ def is_weekend(days: Codes) -> NDArray[np.bool_]:
     >>> is_weekend(np.array([1, 2, 3, 4])).tolist()
     [False, True, True, False]
     """
-    return np.isin((days + 3) % 7, WEEKEND)
+    result: NDArray[np.bool_] = (days + 3) % 7 >= SATURDAY
+    return result
 
 
 def _recent(counts: Array, distinct: Codes) -> Array:
