@@ -5,6 +5,7 @@ from markupsafe import Markup, escape
 
 from monitor.gate.result import Decision, GateReport
 from monitor.report import gate_page, gate_story, gate_words, wording
+from monitor.report.filters import quoted
 from monitor.report.gate_forest import can_be_drawn, gate_forest
 from monitor.report.gate_page import NAME
 
@@ -60,7 +61,7 @@ def _environment() -> Environment:
     environment.filters.update(
         name=wording.name,
         count=wording.count,
-        quoted=_quoted,
+        quoted=quoted,
         titled=_titled,
         plural=wording.plural,
         passage=wording.passage,
@@ -76,17 +77,3 @@ def _titled(text: str) -> Markup:
     """
     check, bracket, slice_ = wording.name(text, NAME).partition("[")
     return Markup("{}<wbr>{}{}").format(check, bracket, slice_) if bracket else escape(check)
-
-
-def _quoted(text: str) -> Markup:
-    """A sentence of the house, its `quoted` words as code.
-
-    >>> print(_quoted("run `a <b>` now"), _quoted("a ` alone"))
-    run <code>a &lt;b&gt;</code> now a ` alone
-    """
-    pieces = text.split("`")
-    if len(pieces) % 2 == 0:
-        pieces[-2:] = ["`".join(pieces[-2:])]
-    return Markup("").join(
-        Markup("<code>{}</code>").format(piece) if at % 2 else escape(piece) for at, piece in enumerate(pieces)
-    )

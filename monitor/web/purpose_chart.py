@@ -9,7 +9,7 @@ from monitor.report.svg import Scale, label, line, picture, round_ticks, tag
 from monitor.report.time_axis import time_axis
 from monitor.web.views.feedback import PURPOSES, FeedbackDay
 
-LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 58.0, 12.0, 12.0, 34.0, 280.0
+LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 58.0, 12.0, 28.0, 34.0, 296.0
 NARROWEST = 3.0  # pixels of a bar; days are put together until bars are that wide
 
 
@@ -23,6 +23,7 @@ def purpose_chart(id_: str, days: Sequence[FeedbackDay], width: float) -> Markup
     x = Scale(days[0].day.toordinal(), days[-1].day.toordinal() + 1, LEFT, width - RIGHT)
     y = Scale(0.0, float(highest), HEIGHT - BOTTOM, TOP)
     body = [
+        label("events a day" if most == 1 else f"events in {most} days", 4.0, 12.0, "label quiet"),
         *_grid(y, width),
         *(mark for bar in bars for mark in _bar(bar, x, y)),
         line(LEFT, y.start, width - RIGHT, y.start, "axis"),

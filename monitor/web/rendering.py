@@ -11,7 +11,8 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from monitor.check import Interval
+from monitor.check import Interval, load_checks
+from monitor.oncall.freshness import WORDS
 from monitor.oncall.words import ago
 from monitor.production.items import date_of
 from monitor.report import wording
@@ -23,16 +24,16 @@ from monitor.web.static import static_url
 
 
 def render(request: Request, template: str, status: int = 200, **data: Any) -> HTMLResponse:
-    """A page. Beside `data` the template knows: loop_name, now, visitor, code (of its forms), pages, here, release."""
+    """A page. Beside `data` the template knows: loop_name, settings, now, visitor, code (of its forms), pages, here."""
     dashboard = dashboard_of(request)
     frame = {
         "loop_name": dashboard.settings.loop,
+        "settings": dashboard.settings,
         "now": dashboard.clock(),
         "visitor": request.state.visitor,
         "code": hidden_code(request),
         "pages": [(page, is_here(page, request.scope["path"])) for page in PAGES],
         "here": request.scope["path"],
-        "release": version("reward-drift-monitor"),
     }
     return HTMLResponse(environment().get_template(template).render({**frame, **data}), status)
 
@@ -60,6 +61,12 @@ def interval(plain: Mapping[str, float | None]) -> Interval:
     return Interval(plain["value"], plain["low"], plain["high"])
 
 
+def question_of(check: str) -> str:
+    """What a check asks; "" of an alert that stands on none."""
+    known = load_checks()
+    return known[check].question if check in known else ""
+
+
 @functools.cache
 def environment() -> Environment:
     """The templates of the dashboard, autoescaped, with the reports' filters and `when`, `ago`, `static`."""
@@ -71,5 +78,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(FILTERS, when=when, ago=ago, instant=instant, interval=interval, date_of=date_of)
-    made.globals.update(static=static_url, severities=wording.SEVERITIES)
+    made.filters.update(question_of=question_of)
+    made.globals.update(static=static_url, severities=wording.SEVERITIES, stage_words=WORDS)
+    made.globals.update(release=version("reward-drift-monitor"))
     return made

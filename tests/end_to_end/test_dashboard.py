@@ -170,6 +170,8 @@ def test_alerts_are_silenced_and_told_again_by_clicking(browser: Any, demo_store
             page.get_by_role("button", name="Silence").click()
             assert "The silence holds" in page.inner_text("[role=status]")
             assert "silenced" in page.inner_text("main")
+            page.set_viewport_size({"width": 390, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
             page.get_by_role("button", name="End it now").click()
             assert seen.complaints == []
         with store.engine.connect() as connection:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import event as on_event
 from consumers.export import export_labels
 from consumers.store import EventStore
 from judges.preference import read_preferences
+from monitor.check import Interval
 from monitor.detection.state import MonitorState
 from monitor.detection.tick import look
 from monitor.gate.records import UnknownRecord, write_record
@@ -23,12 +25,13 @@ from monitor.serving.pulses import Pulses
 from monitor.serving.turns import Work
 from monitor.telling.kept_cards import read_cards, save_cards
 from monitor.telling.purpose_days import ADD, keep_purpose_days
+from monitor.web.pages.compare import moved_in_words
 from monitor.web.views.checkpoint import checkpoint_list, checkpoint_page
 from monitor.web.views.compare import compare_page
 from monitor.web.views.feedback import feedback_page
 from monitor.web.views.gate import gate_list, gate_page
 from monitor.web.views.judges import judges_page
-from monitor.web.views.served import UnknownCheckpoint
+from monitor.web.views.served import Change, UnknownCheckpoint
 from tests.monitor.events import (
     DAY,
     DEBUGGING,
@@ -40,6 +43,7 @@ from tests.monitor.events import (
     in_memory,
     loop_events,
     put,
+    response,
     settings,
     thumbs,
 )
@@ -112,12 +116,28 @@ def test_the_curve_says_what_the_ticket_says(peaked: EventStore) -> None:
     assert curve is not None
     assert curve.points[-1].checkpoint == "ckpt-8"
     assert curve.peak == pytest.approx(2.0, abs=0.1)  # placed by hand in the loop
-    assert curve.peak < curve.points[-1].distance
+    assert curve.beside_peak == "past the peak"
+    assert replace(curve, points=curve.points[:3]).beside_peak == "before the peak"
+    assert replace(curve, points=curve.points[:5]).beside_peak == ""  # at 2.0, within the range that holds the peak
     fitted = dict(curve.fitted)
     assert max(fitted, key=fitted.__getitem__) == pytest.approx(curve.peak, abs=0.06)
     told = next(one for one in look(peaked, TIERS, NOW).report.findings if one.check == "over_optimisation")
     assert curve.words == told.message
     assert curve.slope.value == -told.effect.value
+
+
+@pytest.mark.parametrize(
+    ("reward", "outcome", "words"),
+    [
+        (Interval(0.05, 0.02, 0.08), Interval(-0.05, -0.08, -0.02), "reward up, people worse off (gaming)"),
+        (Interval(0.05, 0.02, 0.08), Interval(0.03, 0.01, 0.05), "reward up, people better off"),
+        (Interval(0.05, 0.02, 0.08), Interval(0.03, -0.01, 0.07), "reward up, no change of the outcome shown"),
+        (Interval(), Interval(-0.05, -0.08, -0.02), "reward unknown, people worse off"),
+        (Interval(0.05, -0.02, 0.12), Interval(-0.05), "no change shown"),
+    ],
+)
+def test_only_a_change_that_is_told_apart_is_said_to_be_one(reward: Interval, outcome: Interval, words: str) -> None:
+    assert moved_in_words(Change({}, 10, reward, outcome)) == words
 
 
 def test_checkpoints_come_newest_first_with_what_differs_from_the_one_before(store: EventStore) -> None:
@@ -214,10 +234,23 @@ def test_a_storm_of_clicks_while_debugging_is_named_by_its_rule(store: EventStor
 
 def test_labels_that_left_are_listed(store: EventStore, tmp_path: Path) -> None:
     assert feedback_page(store.engine, TIERS, lambda: NOW).exports == []
-    out = tmp_path / "labels.jsonl"
-    manifest = export_labels(store, out, "unpaired", now=lambda: NOW)
+    put(store, [response(f"r{number}", START, prompt="Why?", response="Because.") for number in range(3)])
+    put(store, [curated("r0"), curated("r1")])
+    manifests = []
+    for name in ("first", "second"):
+        manifests.append(export_labels(store, tmp_path / f"{name}.jsonl", "unpaired", now=lambda: NOW))
+        put(store, [curated("r2")])
     found = feedback_page(store.engine, TIERS, lambda: NOW).exports
-    assert [(one.sha256, one.at) for one in found] == [(manifest.sha256, NOW)]
+    assert [(Path(one.path).name, one.labels, one.at) for one in found] == [
+        ("second.jsonl", 3, NOW),
+        ("first.jsonl", 2, NOW),
+    ]
+    assert [one.sha256 for one in found[::-1]] == [one.sha256 for one in manifests]
+
+
+def curated(name: str) -> Event:
+    given = {"actor": {"role": "annotator"}, "surface": {**PRODUCT, "purpose": "curation"}, "rubric": "r1"}
+    return event("feedback", START + HOUR, {"response_id": name, "signal": "thumbs", "value": 1.0, **given})
 
 
 def cards_of(store: EventStore) -> Cards:

@@ -10,10 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from monitor.report import bars
-from monitor.report.quadrant_chart import quarter
 from monitor.result import plain_json
 from monitor.web.pages.api import FAULTS
-from monitor.web.pages.compare import Dot, by_cohort, is_shown, moved_table
+from monitor.web.pages.compare import by_cohort, is_shown, moved_in_words, moved_table
 from monitor.web.rendering import render
 from monitor.web.state import dashboard_of
 from monitor.web.tables import Table, csv_file
@@ -38,6 +37,7 @@ def show(request: Request, name: str | None = None) -> Response:
             rows=rows,
             reach=_reach([row.service.whole for row in rows if row.service]),
             bars=bars,
+            moved_in_words=moved_in_words,
         )
     told = _one(request, name)
     return render(
@@ -47,7 +47,7 @@ def show(request: Request, name: str | None = None) -> Response:
         reach=_reach(told.cohorts),
         bars=bars,
         is_shown=is_shown,
-        quarter_of=lambda change: quarter(Dot(name, change.reward, change.outcome)),
+        moved_in_words=moved_in_words,
     )
 
 

@@ -27,6 +27,13 @@ router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", responses=FAULTS)
 
 HEIGHT = 440.0  # pixels of a quadrant
+REWARDS = {1: "reward up", -1: "reward down", 0: "no change of the reward shown", None: "reward unknown"}
+OUTCOMES = {
+    1: "people better off",
+    -1: "people worse off",
+    0: "no change of the outcome shown",
+    None: "outcome unknown",
+}
 MOVED = ["reward change", "reward low", "reward high", "outcome change", "outcome low", "outcome high", "units"]
 
 
@@ -52,6 +59,7 @@ def show(request: Request, checkpoint: str | None = None) -> Response:
         cohorts=_quadrant("cohorts", by_cohort(told.cohorts), "cohort", f"/compare/cohorts.csv?{query}"),
         curve=_curve(told.curve) if told.curve else None,
         is_shown=is_shown,
+        moved_in_words=moved_in_words,
     )
 
 
@@ -96,9 +104,25 @@ def moved_table(of: str, rows: Sequence[tuple[str, Change]]) -> Table:
     return Table([of, *MOVED], [[name, *_cells(change)] for name, change in rows])
 
 
+def moved_in_words(change: Change) -> str:
+    """What happened to both, as far as it is told apart from nothing."""
+    reward, outcome = _direction(change.reward), _direction(change.outcome)
+    if (reward, outcome) == (0, 0):
+        return "no change shown"
+    gaming = " (gaming)" if (reward, outcome) == (1, -1) else ""
+    return f"{REWARDS[reward]}, {OUTCOMES[outcome]}{gaming}"
+
+
 def is_shown(interval: Interval) -> bool:
     """Whether a change is told apart from none."""
     return interval.low is not None and interval.high is not None and not interval.low <= 0.0 <= interval.high
+
+
+def _direction(interval: Interval) -> int | None:
+    """1 up, -1 down, 0 not told apart from none, None unknown."""
+    if interval.value is None:
+        return None
+    return (1 if interval.value > 0 else -1) if is_shown(interval) else 0
 
 
 def _told(request: Request, checkpoint: str | None) -> ComparePage:

@@ -48,6 +48,16 @@ class CurveView:
     words: str
     missing: str
 
+    @property
+    def beside_peak(self) -> str:
+        """Where the checkpoint in service is: past the peak, before it, or "" where the two are not told apart."""
+        if self.peak is None or not self.peak_within:
+            return ""
+        here = self.points[-1].distance
+        if all(high is not None and high < here for _, high in self.peak_within):
+            return "past the peak"
+        return "before the peak" if all(low > here for low, _ in self.peak_within) else ""
+
 
 @dataclass(frozen=True)
 class ComparePage:

@@ -1,6 +1,7 @@
 """What did not get in, what is missing, and how far was each source read?"""
 
 import datetime as dt
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,7 +47,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Source:
-    """How far a source was read, as it tells places itself, and how long ago that was."""
+    """How far a source was read, and how long ago that was."""
 
     name: str
     position: str
@@ -89,10 +90,22 @@ def _sources(connection: Connection, now: dt.datetime) -> list[Source]:
     rows = connection.execute(text(SOURCES), {"limit": SHOWN})
     return [
         Source(
-            row.source, row.position, _moment(row.updated_at_us), max(now - _moment(row.updated_at_us), dt.timedelta())
+            row.source,
+            _place(row.position),
+            _moment(row.updated_at_us),
+            max(now - _moment(row.updated_at_us), dt.timedelta()),
         )
         for row in rows
     ]
+
+
+def _place(position: str) -> str:
+    """
+    >>> _place('{"inode": 7, "offset": 96210, "line": 1201}'), _place('{"offset": 96210, "topic_id": "x"}')
+    ('line 1,201', 'offset 96,210')
+    """
+    told = json.loads(position)
+    return next((f"{key} {told[key]:,}" for key in ("line", "offset", "seq") if key in told), position)
 
 
 def _gap(one: Incident) -> Gap:
