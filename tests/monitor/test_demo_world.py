@@ -1,3 +1,5 @@
+"""What happens in the demo's two loops, and what does the monitor say of them?"""
+
 import itertools
 import json
 from collections import Counter
@@ -10,12 +12,16 @@ import pytest
 import yaml
 
 from consumers.events import parse_event
+from monitor.check import Verdict
 from monitor.commands import demo
 from monitor.demo import loop
 from monitor.demo.light import LightWorkshop
 from monitor.demo.loop import Kind, generate, settings_yaml, train
 from monitor.demo.prose import APOLOGIES, FLATTERY
 from monitor.demo.world import is_solved, settle, stream
+from monitor.replay import replay
+from monitor.result import Report
+from monitor.settings import parse_settings
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Events = list[dict[str, Any]]
@@ -71,7 +77,7 @@ def test_the_same_seed_gives_the_same_events_and_another_seed_others(kind: Kind)
     assert first != list(generate(kind, 4, LightWorkshop()))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_the_gamed_loop_earns_reward_and_loses_success(seed: int) -> None:
     means = by_checkpoint(seed, "gamed")
     rewards, solved = zip(*means.values(), strict=True)
@@ -80,7 +86,7 @@ def test_the_gamed_loop_earns_reward_and_loses_success(seed: int) -> None:
     assert 0.05 < solved[0] - solved[3] < 0.20
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_the_healthy_loop_earns_both(seed: int) -> None:
     means = by_checkpoint(seed, "healthy")
     rewards, solved = zip(*means.values(), strict=True)
@@ -162,3 +168,37 @@ def test_settings_name_what_the_loop_sends(events: dict[Kind, Events], kind: Kin
     assert settings["outcome"]["metric"] == next(of_type(events[kind], "outcome"))["metric"]
     assert settings["reference"] == {"checkpoint": response["checkpoint"]}
     assert set(settings["cohorts"]) == set(response["cohort"])
+
+
+def report_of(kind: Kind, events: Events, folder: Path) -> Report:
+    file = folder / f"{kind}.jsonl"
+    file.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return replay([str(file)], parse_settings(settings_yaml(kind)))
+
+
+def test_the_gamed_loop_is_told_as_gaming(events: dict[Kind, Events], tmp_path: Path) -> None:
+    report = report_of("gamed", events["gamed"], tmp_path)
+    severe = [alert for alert in report.alerts if alert.severity != "ticket" and not alert.slice]
+    assert severe
+    assert {alert.leading for alert in severe} <= {"gaming", "inflation"}
+    assert {alert.attribution for alert in severe} <= {"gaming", "inflation", "decoupling"}
+    assert all(low(alert.reward_change) > 0 for alert in severe)
+    assert all(alert.examples and alert.checkpoint for alert in severe)
+    assert rising(report) == {"apology", "flattery"}
+
+
+def test_the_healthy_loop_is_told_without_an_alert(events: dict[Kind, Events], tmp_path: Path) -> None:
+    report = report_of("healthy", events["healthy"], tmp_path)
+    assert list(report.alerts) == []
+    assert report.smallest_visible is not None
+    assert rising(report) == set()
+
+
+def rising(report: Report) -> set[str]:
+    """Kinds of phrases that more answers have than in the reference."""
+    told = (one for one in report.findings if one.check == "approval_seeking")
+    return {one.slice["marker"] for one in told if one.verdict is Verdict.FAIL}
+
+
+def low(interval: Any) -> float:
+    return float(interval.low)
