@@ -44,7 +44,7 @@ from tests.monitor.events import (
 from tests.monitor.events import outcome as outcome_event
 from tests.monitor.live import tick_at
 
-HARM = {"days": 22, "reference_days": 8, "per_day": 40, "reward": 9.0, "outcome_change": -30.0}
+HARM = {"days": 16, "reference_days": 8, "per_day": 40, "reward": 9.0, "outcome_change": -30.0}
 CHOSEN = settings(cohorts=["tier"], unit="user-day")
 SUBJECT, NEIGHBOUR = "person-7", "person-71"
 MARK = b"zqx"  # in every word of the subject's and of nobody else's
