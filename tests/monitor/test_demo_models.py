@@ -43,8 +43,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def told(models: Path) -> Iterator[dict[Kind, Told]]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "PILOT_DAYS", 56)
-        patch.setattr(loop, "REFERENCE_DAYS", 42)
+        patch.setattr(loop, "PILOT_DAYS", 28)
+        patch.setattr(loop, "REFERENCE_DAYS", 28)
         patch.setattr(loop, "CHECKPOINTS", 4)
         patch.setattr(real, "KEPT", 10)
         patch.setattr(real, "RATE", 4e-4)
