@@ -108,6 +108,13 @@ def verify_chain(engine: Engine) -> list[str]:
     return [*_broken(rows), *_wrong_end(rows, heads)]
 
 
+def is_as_written(record: GateRecord) -> bool:
+    """Whether a record's digest is that of what it holds; of those before and behind it `verify_chain` tells."""
+    content, at = canonical_json(dict(record.report)), microseconds(record.recorded_at)
+    row = {"number": record.number, "loop": record.loop, "recorded_us": at, "content": content}
+    return record.digest == _digest({**row, "previous": record.previous})
+
+
 def _broken(rows: Iterable[RowMapping]) -> Iterator[str]:
     expected, before = 1, ""
     for row in rows:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import functools
+import shlex
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -61,6 +62,15 @@ def interval(plain: Mapping[str, float | None]) -> Interval:
     return Interval(plain["value"], plain["low"], plain["high"])
 
 
+def argument(text: str) -> str:
+    """A stranger's name as one argument of a command that somebody may copy into a shell.
+
+    >>> print(argument("ckpt-8"), argument("x; rm -rf ~"))
+    ckpt-8 'x; rm -rf ~'
+    """
+    return shlex.quote(wording.name(text, 512))
+
+
 def question_of(check: str) -> str:
     """What a check asks; "" of an alert that stands on none."""
     known = load_checks()
@@ -78,7 +88,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(FILTERS, when=when, ago=ago, instant=instant, interval=interval, date_of=date_of)
-    made.filters.update(question_of=question_of)
+    made.filters.update(question_of=question_of, argument=argument)
     made.globals.update(static=static_url, severities=wording.SEVERITIES, stage_words=WORDS)
     made.globals.update(release=version("reward-drift-monitor"))
     return made

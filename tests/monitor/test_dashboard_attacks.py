@@ -2,13 +2,16 @@
 
 import asyncio
 import csv
+import html
 import io
 import re
+import shlex
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -17,6 +20,7 @@ import pytest
 from consumers.health import Address
 from consumers.store import EventStore
 from monitor.commands.dashboard import Looking
+from monitor.gate.records import write_record
 from monitor.settings import SettingsError, parse_settings
 from monitor.web import connections
 from monitor.web.app import create_app
@@ -27,7 +31,9 @@ from monitor.web.security.visitors import COOKIE
 from monitor.web.server import answering
 from monitor.web.state import Dashboard
 from monitor.web.tables import Table, csv_file
+from tests.monitor.events import event, put
 from tests.monitor.test_dashboard_guard import NOW, PROXY, SETTINGS, serving
+from tests.sample_gate_reports import blocked_gate
 
 FORM = {"matcher": "check=no_data", "length": "1h", "reason": "known"}
 MARKS_OF_PROXIES = [
@@ -260,6 +266,27 @@ def test_a_name_cannot_write_headers_or_folders_of_a_file() -> None:
         assert told.isascii()
         assert not set(told[22:-5]) & set('"/\\\r\n;')
         assert len(told) < 120
+
+
+def test_a_command_of_a_page_runs_nothing_that_a_name_says(tmp_path: Path) -> None:
+    with serving(tmp_path) as (client, store):
+        put(store, [event("checkpoint", NOW, {"checkpoint": "x; touch $(id) 'y'"})])
+        page = html.unescape(client.get("/checkpoint", params={"name": "x; touch $(id) 'y'"}).text)
+    commands = [shlex.split(one) for one in re.findall(r"<code>(reward-drift gate --candidate [^<]*)</code>", page)]
+    assert [one[3] for one in commands] == ["x; touch $(id) 'y'"] * 2
+
+
+def test_a_record_that_was_edited_decides_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path) as (client, store):
+        number = write_record(store.engine, replace(blocked_gate(), loop=SETTINGS.loop), lambda: NOW)
+        paths = [f"/gate/{number}", f"/gate/{number}/findings.csv", f"/api/v1/gate/records/{number}"]
+        assert [client.get(path).status_code for path in paths] == [200] * 3
+        with sqlite3.connect(tmp_path / "store.sqlite") as editor:
+            for (trigger,) in editor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                editor.execute(f'DROP TRIGGER "{trigger}"')
+            editor.execute("""UPDATE gate_record SET content = replace(content, '"NO-GO"', '"GO"')""")
+        assert [client.get(path).status_code for path in paths] == [409] * 3
+        assert "is not as it was written" in client.get(paths[0]).text
 
 
 def test_a_trusted_proxy_names_one_visitor(tmp_path: Path) -> None:

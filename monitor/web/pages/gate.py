@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from monitor.gate.records import UnknownRecord
+from monitor.gate.records import UnknownRecord, is_as_written
 from monitor.gate.result import Decision
 from monitor.report.gate_html import LOOKS, gate_body, gate_html
 from monitor.snapshot import slice_name
@@ -75,9 +75,12 @@ def _list(request: Request, before: int) -> GateList:
 def _one(request: Request, number: int) -> GatePage:
     dashboard = dashboard_of(request)
     try:
-        return gate_page(dashboard.engine, dashboard.settings, number)
+        told = gate_page(dashboard.engine, dashboard.settings, number)
     except UnknownRecord as fault:
         raise HTTPException(404, str(fault)) from None
+    if not is_as_written(told.record):
+        raise HTTPException(409, f"record {number} is not as it was written, so it decides nothing: {told.verify}")
+    return told
 
 
 def _cells(one: Mapping[str, Any]) -> list[Cell]:
