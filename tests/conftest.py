@@ -10,6 +10,28 @@ from consumers.store import EventStore
 from tests.broker import broker, own_broker  # noqa: F401 - fixtures
 from tests.postgres import ADMIN_URL, Server, find_binaries, fresh_database
 
+# Files that take a minute or more, or wait as long for others, longest first.
+LONGEST = (
+    "test_short_soaks.py",
+    "test_kafka.py",
+    "test_founding_story.py",
+    "test_demo_models.py",
+    "test_tick.py",
+    "test_consume.py",
+    "test_kafka_gaps.py",
+    "test_crash.py",
+    "test_quiet_and_loud.py",
+    "test_serve.py",
+    "test_gate_command.py",
+    "test_every_check.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that none of them runs alone at the end of a run with several workers."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
@@ -46,6 +68,13 @@ def migrated_postgres(postgres_admin_url: str) -> Iterator[str]:
         yield str(make_url(url).database)
 
 
+@pytest.fixture
+def postgres_store_url(postgres_admin_url: str, migrated_postgres: str) -> Iterator[str]:
+    """Where an empty store on PostgreSQL can be opened."""
+    with fresh_database(postgres_admin_url, migrated_postgres) as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
@@ -56,11 +85,9 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where an empty store of each kind of database can be opened."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/store.sqlite"
-    else:
-        template = request.getfixturevalue("migrated_postgres")
-        with fresh_database(request.getfixturevalue("postgres_admin_url"), template) as url:
-            yield url
+        return f"sqlite:///{tmp_path}/store.sqlite"
+    url: str = request.getfixturevalue("postgres_store_url")
+    return url

@@ -70,8 +70,8 @@ EVENTS = st.one_of(
 
 
 @pytest.fixture
-def stores(postgres_url: str) -> Iterator[tuple[EventStore, EventStore]]:
-    with EventStore.open(":memory:") as one, EventStore.open(postgres_url) as other:
+def stores(postgres_store_url: str) -> Iterator[tuple[EventStore, EventStore]]:
+    with EventStore.open(":memory:") as one, EventStore.open(postgres_store_url) as other:
         yield one, other
 
 

@@ -39,8 +39,8 @@ def test_refused_events_are_rejected_and_their_neighbours_stored(store_url: str)
 
 
 @pytest.mark.parametrize("value", ["half\x00", LONG], ids=["nul", "long"])
-def test_what_only_postgresql_refuses_is_rejected_too(postgres_url: str, value: str) -> None:
-    with EventStore.open(postgres_url) as store:
+def test_what_only_postgresql_refuses_is_rejected_too(postgres_store_url: str, value: str) -> None:
+    with EventStore.open(postgres_store_url) as store:
         appended = store.append(_spoil(_batch(4), 2, value))
         assert (appended.accepted, appended.rejected_by_reason) == (3, {"not_storable": 1})
 

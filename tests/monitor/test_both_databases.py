@@ -35,9 +35,9 @@ CUT = (START + 12 * DAY).date()
 
 
 @pytest.fixture
-def stores(postgres_url: str) -> Iterator[tuple[EventStore, EventStore]]:
+def stores(postgres_store_url: str) -> Iterator[tuple[EventStore, EventStore]]:
     """An empty store on each database."""
-    sqlite, postgres = (EventStore.open(url, clock=lambda: START) for url in (":memory:", postgres_url))
+    sqlite, postgres = (EventStore.open(url, clock=lambda: START) for url in (":memory:", postgres_store_url))
     with sqlite, postgres:
         yield sqlite, postgres
 
