@@ -24,8 +24,9 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/pip
 demo: $(VENV)/.models
 	$(BIN)/reward-drift demo --output demo-output
 
+# More workers than two cores: the longest tests mostly wait for brokers, databases and leases.
 test: check
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
