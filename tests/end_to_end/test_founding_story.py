@@ -93,7 +93,7 @@ def test_the_command_finds_the_story_in_real_events(tmp_path: Path) -> None:
 
 
 def test_failures_that_arrive_first_while_traffic_triples_change_nothing(tmp_path: Path) -> None:
-    frame = first_days(items(World(labels=180), 0), LAST_DAY)
+    frame = first_days(items(World(labels=90), 0), LAST_DAY)
     day = frame["time_us"] // DAY_US - FIRST_DAY
     surged = day >= SURGE_DAY
     frame, day, surged = (part[surged | (frame.index % 3 == 0)] for part in (frame, day, surged))
