@@ -113,5 +113,5 @@ def _complain(fault: Exception) -> None:
         error = {"kind": kind, "exception": type(fault).__name__, "message": message_of(fault), "status": code}
         print(json.dumps({"error": error}))  # noqa: T201
     Console(stderr=True, soft_wrap=True).print(
-        f"error: {message_of(fault)}", style="red", markup=False, highlight=False
+        f"error: {message_of(fault)}", style="red", markup=False, highlight=False, emoji=False
     )

@@ -158,7 +158,7 @@ def print_json(value: Any) -> None:
 
 def say(message: str) -> None:
     """A message for people, on standard error."""
-    Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False)
+    Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False, emoji=False)
 
 
 def stop_on_signal() -> Callable[[], bool]:

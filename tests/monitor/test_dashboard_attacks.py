@@ -16,14 +16,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 
-from consumers.health import Address
+from consumers.health import Address, parse_address
 from consumers.store import EventStore
 from monitor.commands.dashboard import Looking
 from monitor.gate.records import write_record
 from monitor.settings import SettingsError, parse_settings
 from monitor.web import connections
 from monitor.web.app import create_app
+from monitor.web.security.bind import needs_login
 from monitor.web.security.crowd import Crowd, Crowded
 from monitor.web.security.forgery import code_of
 from monitor.web.security.tokens import create_token
@@ -31,6 +33,7 @@ from monitor.web.security.visitors import COOKIE
 from monitor.web.server import answering
 from monitor.web.state import Dashboard
 from monitor.web.tables import Table, csv_file
+from tests.end_to_end.command import reward_drift
 from tests.monitor.events import event, put
 from tests.monitor.test_dashboard_guard import NOW, PROXY, SETTINGS, serving
 from tests.sample_gate_reports import blocked_gate
@@ -104,8 +107,8 @@ def test_no_network_is_trusted_that_is_as_good_as_all(tmp_path: Path) -> None:
 def test_a_form_of_too_many_fields_is_refused_and_is_no_fault_of_ours(tmp_path: Path) -> None:
     with serving(tmp_path) as (client, _):
         client.get("/")
-        for text in ["&".join(["a=1"] * 60), "&".join(["a"] * 20_000), "&".join(f"{n}=1" for n in range(5_000))]:
-            sent = client.post("/silences", content=text, headers={"content-type": "application/x-www-form-urlencoded"})
+        for body in ["&".join(["a=1"] * 60), "&".join(["a"] * 20_000), "&".join(f"{n}=1" for n in range(5_000))]:
+            sent = client.post("/silences", content=body, headers={"content-type": "application/x-www-form-urlencoded"})
             assert sent.status_code == 422, sent.text
 
 
@@ -124,6 +127,20 @@ def test_a_text_that_a_database_cannot_hold_is_a_fault_of_the_sender(store_url: 
             body = {"matcher": {"check": "no_data"}, "for": "1h", "reason": "a\0b"}
             assert client.post("/api/v1/silences", json=body, headers=bearer).status_code in (200, 422)
             assert client.get("/alerts").status_code == 200
+
+
+def test_a_fault_of_the_database_is_told_by_a_page_that_is_whole(tmp_path: Path) -> None:
+    with serving(tmp_path) as (client, store):
+        client.get("/")
+        with store.engine.begin() as connection:
+            for table in ("web_session", "alert_episode"):
+                connection.execute(text(f"DROP TABLE {table}"))
+        broken = client.get("/alerts")
+        assert (broken.status_code, broken.headers["cache-control"]) == (503, "no-store")
+        assert "Service Unavailable" in broken.text
+        assert "no such table" not in broken.text
+        assert client.get("/static/dashboard.css").status_code == 200
+        assert client.get("/api/v1/alerts").json()["error"]["status"] == 503
 
 
 def test_login_ends_the_session_before_it(tmp_path: Path) -> None:
@@ -266,6 +283,26 @@ def test_a_name_cannot_write_headers_or_folders_of_a_file() -> None:
         assert told.isascii()
         assert not set(told[22:-5]) & set('"/\\\r\n;')
         assert len(told) < 120
+
+
+@pytest.mark.parametrize(
+    "listen",
+    ["localhost:1", "0:1", ":1", "*:1", "127.1:1", "0x7f000001:1", "0177.0.0.1:1", "127.0.0.1:-1", "127.0.0.1:65536"],
+)
+def test_an_address_that_is_not_written_out_is_refused_as_it_was_given(tmp_path: Path, listen: str) -> None:
+    settings, place = tmp_path / "reward-drift.yaml", tmp_path / "store.sqlite"
+    settings.write_text("outcome: {metric: task_success}\n")
+    EventStore.open(place).close()
+    ran = reward_drift("dashboard", "--settings", settings, "--store", place, "--listen", listen)
+    assert ran.code == 2
+    assert f"--listen {listen}: write an IP address and a port" in ran.err
+
+
+@pytest.mark.parametrize(
+    "listen", ["[::]:1", "[::ffff:0.0.0.0]:1", "[::ffff:127.0.0.1]:1", "100.64.0.1:1", "[fe80::1%x]:1"]
+)
+def test_every_other_spelling_needs_a_login(listen: str) -> None:
+    assert needs_login(parse_address(listen), SETTINGS.web)
 
 
 def test_a_command_of_a_page_runs_nothing_that_a_name_says(tmp_path: Path) -> None:
