@@ -186,7 +186,8 @@ def _means_of(units: Codes, index: Codes, day: Codes, values: Array) -> tuple[Co
 
 def _unit_codes(frame: pd.DataFrame) -> Codes:
     """A number a unit: the smallest hash of its answers' ids."""
-    hashed = pd.util.hash_pandas_object(frame["response_id"].astype(object), index=False).astype(np.int64)
+    ids = frame["response_id"].astype(object)
+    hashed = pd.util.hash_pandas_object(ids, index=False, categorize=False).astype(np.int64)
     return hashed.groupby(pd.factorize(frame["unit"])[0]).transform("min").to_numpy(np.int64)
 
 
@@ -228,7 +229,7 @@ class Snapshot:
         if of is not None:
             wanted = (columns["role"] == "reference") | (self.items.frame["checkpoint"] == of).to_numpy(bool)
             columns = {**columns, "role": np.where(wanted, columns["role"], "before")}
-        yield self._part({}, np.ones(len(self.items.frame), bool), columns)
+        yield self._part({}, slice(None), columns)
         values = cohort_values(self.items.frame, self.settings.cohorts)
         for key, shares in self.baseline.traffic.items():
             places = _places(values[key])
@@ -423,7 +424,7 @@ class Snapshot:
             "role": role,
         }
 
-    def _part(self, of: Slice, mine: NDArray[np.bool_] | Codes, columns: Mapping[str, Any]) -> Part:
+    def _part(self, of: Slice, mine: NDArray[np.bool_] | Codes | slice, columns: Mapping[str, Any]) -> Part:
         chosen = {name: column[mine] for name, column in columns.items()}
         return Part(
             slice=of, known_errors=self.errors, split=self.baseline.split, leans=self._leans,

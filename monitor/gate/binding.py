@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
+from sqlmodel import SQLModel
 
 from consumers.canonical import canonical_json
 from consumers.database import reading
@@ -32,9 +33,7 @@ HELD_OUT = """
     SELECT set_digest, MIN(prompt_id) AS prompt_id FROM anchor_text WHERE registered_at_us <= :until GROUP BY set_digest
 """
 SCORERS = """
-    SELECT DISTINCT s.scorer, s.kind, s.revision, s.family, s.rubric, s.prompt_sha256, s.trained_on
-    FROM score AS s JOIN response AS r ON r.response_id = s.response_id
-    WHERE r.checkpoint IN (:candidate, :reference) AND s.time_us <= :until
+    SELECT DISTINCT scorer, kind, revision, family, rubric, prompt_sha256, trained_on FROM score WHERE time_us <= :until
 """
 JUDGES = """
     SELECT DISTINCT judge, kind, revision, family, rubric, prompt_sha256 FROM preference
@@ -131,11 +130,26 @@ def _rulers(connection: Connection, given: Mapping[str, Any]) -> Iterator[tuple[
         specs = {row.spec_id: row.spec for row in connection.execute(text(SPECS))}
     rulers: dict[str, list[str]] = {}
     for kind, query in (("scorer", SCORERS), ("judge", JUDGES)):
-        for row in connection.execute(text(query), given).mappings():
+        for row in connection.execute(text(query), given).mappings().all():
+            if kind == "scorer" and not _scored_either(connection, dict(row), given):
+                continue
             name = f"{kind}:{row[kind]}" + (f"@{row['revision']}" if row["revision"] else "")
             spec = json.loads(specs.get(row["revision"] or "", "null"))
             rulers.setdefault(name, []).append(canonical_json({**row, "spec": spec}))
     yield from ((name, _sha256("\n".join(sorted(told)))) for name, told in rulers.items())
+
+
+def _scored_either(connection: Connection, ruler: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Whether a ruler scored an answer of candidate or reference: the first such score is enough."""
+    score, response = (SQLModel.metadata.tables[name].c for name in ("score", "response"))
+    query = (
+        select(score.seq)
+        .where(*(score[name].is_not_distinct_from(value) for name, value in ruler.items()))
+        .where(score.time_us <= given["until"], response.response_id == score.response_id)
+        .where(response.checkpoint.in_((given["candidate"], given["reference"])))
+        .limit(1)
+    )
+    return connection.execute(query).first() is not None
 
 
 def _data(connection: Connection, highest: int) -> str:
@@ -143,7 +157,7 @@ def _data(connection: Connection, highest: int) -> str:
     found = connection.execute(text(EVENTS), {"highest": highest})
     read = bytearray()
     while found.cursor and (rows := found.cursor.fetchmany(CHUNK)):  # the driver's own rows: there may be millions
-        read += b"".join(bytes(row[0]) for row in rows)
+        read += b"".join([bytes(row[0]) for row in rows])
     digests = np.frombuffer(read, "S16")
     return hashlib.sha256(np.sort(digests).tobytes()).hexdigest()
 

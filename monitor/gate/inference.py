@@ -21,6 +21,7 @@ from monitor.statistics.non_inferiority import labels_needed
 from monitor.statistics.sample_test import SampleTest, open_test, sample_test
 
 TO_AN_END = 1.959964  # standard errors to either end of the 95% interval of a fixed sample
+FIRST = 1000  # units: hardly ever fewer than enough users
 MOST_FAILED = 0.1  # share of open items beyond which nothing is concluded
 OF_METHOD = {
     "t": "t interval",
@@ -140,7 +141,7 @@ def nothing(name: str, part: Slice, tolerance: float, needs: str) -> Tested:
 def sample(one: Sampled, alpha: float) -> SampleTest:
     """The test of a sample: with judges where an audit allows it, and with what returning users add to its error."""
     judges = one.unlabelled.size > 0
-    few = not judges and np.unique(one.clusters).size < min(ENOUGH_UNITS, one.clusters.size)
+    few = not judges and _distinct(one.clusters) < min(ENOUGH_UNITS, one.clusters.size)
     return sample_test(
         one.effects,
         one.tolerance,
@@ -150,6 +151,12 @@ def sample(one: Sampled, alpha: float) -> SampleTest:
         clusters=one.clusters if few else None,
         alpha=alpha,
     )
+
+
+def _distinct(clusters: IntArray) -> int:
+    """How many there are, or a number of them that is enough."""
+    some = np.unique(clusters[:FIRST]).size
+    return some if some >= ENOUGH_UNITS else np.unique(clusters).size
 
 
 def error_beside(one: Sampled) -> float:

@@ -99,7 +99,7 @@ def _by_lot(trial: Trial) -> tuple[Codes, Codes]:
     told = np.flatnonzero(~np.isnan(trial.outcomes))
     frame, role = trial.items.frame.iloc[told], trial.roles[told]
     labels = pd.factorize(frame["cohort"].astype(object).where(frame["cohort"].notna(), ""))[0]
-    lots = pd.util.hash_pandas_object(frame["response_id"].astype(object), index=False).to_numpy()
+    lots = pd.util.hash_pandas_object(frame["response_id"].astype(object), index=False, categorize=False).to_numpy()
     whom = frame["user"].astype(object).where(frame["user"].notna(), frame["response_id"])
     sides = []
     for side in ("monitored", "reference"):

@@ -120,6 +120,8 @@ class Trial(Snapshot):
         with self.engine.connect() as connection:
             names = {"candidate": self.candidate, "reference": self.reference}
             told = pd.read_sql_query(text(PROMPTS), connection, params=names).drop_duplicates("response_id")
+        if told.empty:
+            return np.full(len(frame), -1, np.int64)
         named = frame["response_id"].map(told.set_index("response_id")["prompt_id"])
         return pd.factorize(named)[0].astype(np.int64)
 

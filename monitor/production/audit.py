@@ -70,5 +70,5 @@ def least_lately(day: Codes, chance: Array) -> Array:
 
 def _lots(names: "pd.Series[str]") -> Array:
     """A number in [0, 1) for each response, from its id alone."""
-    hashed = pd.util.hash_pandas_object(names.astype(object), index=False, hash_key=LOT_KEY[:16])
+    hashed = pd.util.hash_pandas_object(names.astype(object), index=False, hash_key=LOT_KEY[:16], categorize=False)
     return (hashed.to_numpy(np.uint64) >> np.uint64(11)).astype(float) / 2**53

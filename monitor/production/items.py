@@ -71,11 +71,12 @@ KEYS = """
     FROM outcome WHERE metric = :metric AND time_us < :until AND (response_id IS NULL OR response_id NOT IN (
         SELECT response_id FROM response WHERE environment = 'evaluation'))
 """
+# CROSS JOIN: SQLite then looks up the scores of a few answers, and not the answer of every score.
 REVISIONS = """
-    SELECT COALESCE(s.revision, '') AS revision, COUNT(*) FROM score AS s
-    JOIN response AS r ON r.response_id = s.response_id
-    WHERE s.scorer = :name AND s.time_us < :until AND r.environment = 'production' AND r.time_us >= :start
-      AND r.time_us < :end AND (CAST(:checkpoint AS VARCHAR) IS NULL OR r.checkpoint = :checkpoint)
+    SELECT COALESCE(s.revision, '') AS revision, COUNT(*) FROM response AS r CROSS JOIN score AS s
+    WHERE s.response_id = r.response_id AND s.scorer = :name AND s.time_us < :until AND r.environment = 'production'
+      AND r.time_us >= :start AND r.time_us < :end
+      AND (CAST(:checkpoint AS VARCHAR) IS NULL OR r.checkpoint = :checkpoint)
     GROUP BY 1
 """
 
