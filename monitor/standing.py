@@ -70,7 +70,7 @@ def read_standing(connection: Connection, settings: Settings, now: dt.datetime) 
         episodes=read_episodes(connection, settings.loop),
         incidents=read_incidents(connection, open_only=True),
         stages=stages,
-        reasons=_blind(decided, stages),
+        reasons=_blind(decided, stages, now),
     )
 
 
@@ -79,9 +79,11 @@ def decided_until(closed: int | None) -> dt.date | None:
     return date_of(closed - 1) if closed else None
 
 
-def _blind(decided: dt.date | None, stages: Sequence[Stage]) -> list[str]:
+def _blind(decided: dt.date | None, stages: Sequence[Stage], now: dt.datetime) -> list[str]:
     if decided is None:
         return ["No day was decided yet: `reward-drift serve` or a daily `reward-drift tick` looks at the store."]
+    if decided > now.date():  # then every age is wrong too
+        return [f"It is {now:%Y-%m-%d} here, and every day until {decided.isoformat()} is decided: set the clock."]
     return [_stale(one, decided) for one in stages if one.is_stale]
 
 

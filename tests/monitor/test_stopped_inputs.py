@@ -89,3 +89,15 @@ def test_an_input_that_stops_is_told_within_its_freshness_and_nothing_looks_heal
         assert no_data(life) == [(f"stage={stage}", "firing")]
         assert life.sent() == [("fired", "warning" if stage in WARNINGS else "ticket")]
         assert "quiet" not in views(life)
+
+
+def test_a_clock_that_is_behind_what_was_decided_looks_healthy_to_nobody() -> None:
+    with in_memory() as store:
+        life = Life(store, BY_THUMBS)
+        goes_on(life)
+        life.keep()
+        assert {*views(life)} == {"quiet"}
+        life.now -= 30 * DAY
+        assert {*views(life)} == {"blind", "not quiet"}
+        (reason,) = status_of(store, BY_THUMBS, life.now)["blind_because"]
+        assert "set the clock" in reason
