@@ -30,9 +30,10 @@ class Telling(enum.StrEnum):
     NIGHT = "waits for the day"
     LIMITED = "waits for the hour"  # enough pages in the last hour
     CALMING = "waits for calm"  # it flapped: its end is told when it lasted a day
+    UNHEARD = "waits for a receiver"  # there is none yet
 
 
-WAITING = (Telling.WITHHELD, Telling.NIGHT, Telling.LIMITED, Telling.CALMING)
+WAITING = (Telling.WITHHELD, Telling.NIGHT, Telling.LIMITED, Telling.CALMING, Telling.UNHEARD)
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Facts:
 
     reason, severity, at: of the transition. stored: the episode as it is now. heard: what receivers believe of it:
     "open", "ended", or "" while they never heard of it. silenced: a silence mutes it. unhealthy: so are its data.
+    alone: there is no receiver.
     """
 
     reason: str
@@ -50,6 +52,7 @@ class Facts:
     heard: str = ""
     silenced: bool = False
     unhealthy: bool = False
+    alone: bool = False
 
 
 def decide(facts: Facts, settings: Settings, now: dt.datetime) -> Telling:
@@ -75,7 +78,7 @@ def _opening(facts: Facts, settings: Settings, now: dt.datetime) -> Telling:
         return Telling.FLAPPING
     if now < due(facts, settings):
         return Telling.NIGHT
-    return Telling.SENT
+    return Telling.UNHEARD if facts.alone else Telling.SENT
 
 
 def _ending(facts: Facts, now: dt.datetime) -> Telling:

@@ -17,7 +17,7 @@ from consumers.incidents import read_incidents
 from monitor.oncall import page_words
 from monitor.oncall.episodes import StoredEpisode
 from monitor.oncall.freshness import WORDS, Stage, read_stages
-from monitor.oncall.serving import Live, live_checkpoints, ways_back
+from monitor.oncall.serving import Before, Live, live_checkpoints, ways_back
 from monitor.oncall.words import ago
 from monitor.report import wording
 from monitor.result import Alert, Evidence
@@ -36,8 +36,8 @@ SOON = {"warning": "Today is soon enough", "ticket": "This week is soon enough"}
 class Known:
     """What the store knows at the moment of a page. serving: the checkpoints that have traffic.
 
-    horizon: how long an outcome takes, so that what began to show on a day was answered that much earlier. back: by
-    such a moment, of the likely starts of open alerts, the checkpoint to go back to; a moment without one is left out.
+    horizon: how long an outcome takes, so that what began to show on a day was answered that much earlier. before: by
+    such a moment, of the likely starts of open alerts, what served before it.
     """
 
     loop: str
@@ -49,11 +49,30 @@ class Known:
     incidents: int
     open_alerts: Sequence[StoredEpisode]
     withheld: int
-    back: Mapping[dt.datetime, str]
+    before: Mapping[dt.datetime, Before]
 
     def answered(self, evidence: Evidence) -> dt.datetime:
         """When the answers were given whose outcomes first showed it."""
         return dt.datetime.combine(evidence.likely_start, dt.time(), dt.UTC) - self.horizon
+
+    def successors(self, alert: Alert) -> list[str]:
+        """Who serves in place of a blamed checkpoint that had traffic and has none now, as far as it came after it.
+
+        Production's harm is then not known to have ended. None where traffic went back to whoever served before, where
+        the blamed one still serves or never did, and where an alert speaks of held-out items or judges.
+        """
+        if alert.evidence is None or not alert.checkpoint or alert.checkpoint in self.serving:
+            return []
+        if alert.check in page_words.ON_HELD_OUT or page_words.is_judges(alert) or alert.attribution == SHARED:
+            return []
+        start = self.answered(alert.evidence)
+        before = self.before[start].served if start in self.before else frozenset()
+        later = [name for name, live in self.serving.items() if name not in before and not _is_older(live, start)]
+        return sorted(later, key=lambda name: -self.serving[name].share)
+
+
+def _is_older(live: Live, start: dt.datetime) -> bool:
+    return live.since is not None and live.since < start
 
 
 def known(connection: Connection, settings: Settings, episodes: Iterable[StoredEpisode], now: dt.datetime) -> Known:
@@ -70,11 +89,11 @@ def known(connection: Connection, settings: Settings, episodes: Iterable[StoredE
         incidents=len(read_incidents(connection, open_only=True)),
         open_alerts=open_alerts,
         withheld=int(connection.execute(text(WITHHELD), {"loop": settings.loop}).scalar_one()),
-        back={},
+        before={},
     )
     starts = [facts.answered(alert.evidence) for alert in alerts if alert.evidence]
     blamed = [alert.checkpoint for alert in alerts]
-    return replace(facts, back=ways_back(connection, settings.loop, starts, blamed))
+    return replace(facts, before=ways_back(connection, settings.loop, starts, blamed))
 
 
 def page_lines(alert: Alert, members: Sequence[StoredEpisode], known_: Known) -> list[str]:
@@ -96,11 +115,11 @@ def _own(alert: Alert, members: Sequence[StoredEpisode]) -> StoredEpisode:
 
 def _what(alert: Alert, known_: Known) -> str:
     """Product, harm, for whom, under which checkpoint, since when."""
-    told = f"told {alert.fired_at.astimezone(dt.UTC):%-d %b %H:%M} UTC"
+    told = f"alert of {alert.fired_at.astimezone(dt.UTC):%-d %b %H:%M} UTC"
     head = f"[{wording.name(alert.severity).upper()}] {wording.name(known_.loop, 30)}: "
     head += page_words.harm(alert, known_.outcome)
     if alert.evidence is None:
-        return f"{head}{_where(alert)}. Harm would not be seen meanwhile. {told.capitalize()}"
+        return f"{head}{_where(alert)}. Harm would not be seen meanwhile: {told}"
     start = f"Began by ~{alert.evidence.likely_start:%-d %b}, {told}"
     return " ".join([f"{head}{_where(alert)}.", *_checkpoint(alert, known_), start])
 
@@ -121,7 +140,9 @@ def _checkpoint(alert: Alert, known_: Known) -> list[str]:
         return []
     live = known_.serving.get(alert.checkpoint)
     if live is None:
-        return [f"{wording.name(alert.checkpoint)}, not serving."]
+        later = known_.successors(alert)
+        now = f"since replaced by {wording.name(later[0])}, LIVE" if later else "not serving"
+        return [f"{wording.name(alert.checkpoint)}, {now}."]
     since = f" since {live.since.astimezone(dt.UTC):%-d %b}" if live.since else ""
     return [f"{wording.name(alert.checkpoint)} LIVE{since} (now {live.share:.0%})."]
 
@@ -198,8 +219,8 @@ def _do(alert: Alert, mine: StoredEpisode, known_: Known) -> str:
     if alert.evidence is None:
         steps = f"{first}: the steps below. THEN: {freeze} until it is settled (can be undone)"
     else:
-        live = alert.checkpoint in known_.serving and alert.attribution != SHARED
-        stays = f", {wording.name(alert.checkpoint)} STAYS LIVE" if live else ""
+        live = [alert.checkpoint] if alert.checkpoint in known_.serving else known_.successors(alert)
+        stays = f", {wording.name(live[0])} STAYS LIVE" if live and alert.attribution != SHARED else ""
         steps = f"{first}: {freeze} (can be undone; stops promotions only{stays}). THEN: {_then(alert, known_)}"
     return f"{steps}. {_when(alert, known_)}"
 
@@ -211,7 +232,7 @@ def _then(alert: Alert, known_: Known) -> str:
         return "look for an outage; rolling back would not help"
     if alert.check == DECOUPLING_CHECK and (alert.attribution == "inflation" or not _is_hurting(alert)):
         return "have people label (reward-drift label-queue) before any roll-back"
-    if alert.checkpoint and alert.checkpoint not in known_.serving:
+    if alert.checkpoint and alert.checkpoint not in known_.serving and not known_.successors(alert):
         return f"do not promote {wording.name(alert.checkpoint)}"
     return _way_back(alert, known_)
 
@@ -220,9 +241,10 @@ def _way_back(alert: Alert, known_: Known) -> str:
     """Where to roll back to, by name where an open alert's likely start was looked up."""
     assert alert.evidence is not None
     start = known_.answered(alert.evidence)
-    if start in known_.back:
-        return f"roll back to {wording.name(known_.back[start], 80)}"
-    if any(one.fingerprint == alert.fingerprint for one in known_.open_alerts):
+    before = known_.before.get(start)
+    if before and before.back:
+        return f"roll back to {wording.name(before.back, 80)}"
+    if before or any(one.fingerprint == alert.fingerprint for one in known_.open_alerts):
         return "no earlier checkpoint is known to roll back to"
     return f"roll back to the last checkpoint that served before {start:%-d %b}"
 
@@ -233,6 +255,8 @@ def _when(alert: Alert, known_: Known) -> str:
         return SOON.get(alert.severity, SOON["ticket"])
     if alert.evidence is None:
         return "TONIGHT: harm would not be seen meanwhile"
+    if known_.successors(alert):
+        return "TONIGHT: what serves now came after it, and nothing shows that the harm ended"
     if alert.checkpoint and alert.attribution != SHARED and alert.checkpoint not in known_.serving:
         return "Can wait for 08:00: it serves nobody"
     return "TONIGHT: users are being hurt now" if _is_hurting(alert) else "TONIGHT: it serves users now"

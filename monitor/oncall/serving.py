@@ -22,7 +22,7 @@ LAST = """
         WHERE environment = 'production' AND time_us >= :since AND time_us < :until ORDER BY time_us DESC LIMIT :most
     ) AS last GROUP BY checkpoint ORDER BY answers DESC, checkpoint
 """
-ENOUGH, ENOUGH_OF_A_DAY = 10_000, 200  # of the last answers: a page must not wait for millions to be counted
+ENOUGH, ENOUGH_BEFORE, ENOUGH_OF_A_DAY = 10_000, 1_000, 200  # last answers: a page waits for no millions to be counted
 LATEST_GATES = "SELECT content, recorded_us FROM gate_record WHERE loop = :loop ORDER BY number DESC LIMIT 100"
 
 
@@ -32,6 +32,17 @@ class Live:
 
     share: float
     since: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class Before:
+    """What served before a moment. back: whom to go back to and why, as "ckpt-04 (last GO)", "" if nobody is known.
+
+    served: checkpoints seen serving before it. One that is not among them may still have had a few of the answers.
+    """
+
+    back: str
+    served: frozenset[str]
 
 
 def live_checkpoints(connection: Connection, now: dt.datetime) -> dict[str, Live]:
@@ -49,11 +60,11 @@ def live_checkpoints(connection: Connection, now: dt.datetime) -> dict[str, Live
 
 def ways_back(
     connection: Connection, loop: str, starts: Iterable[dt.datetime], blamed: Iterable[str]
-) -> Mapping[dt.datetime, str]:
-    """By moment: which checkpoint to go back to, and why, as "ckpt-04 (last GO)"; a moment without one is left out.
+) -> Mapping[dt.datetime, Before]:
+    """By moment: what served before it, and whom to go back to; never one of `blamed`.
 
-    The last candidate that a gate let through before that moment, else the checkpoint that served most on the last day
-    before it on which another than `blamed` did, of 90 days and each day's last 200 answers; never one of `blamed`.
+    That is the last candidate that a gate let through before that moment, else the checkpoint that served most on the
+    last day before it on which another than `blamed` did, of 90 days and each day's last 200 answers.
     """
     names = frozenset(blamed)
     days: dict[dt.datetime, Mapping[str, int]] = {}
@@ -61,9 +72,10 @@ def ways_back(
     found = {}
     for start in sorted(set(starts)):
         passed = next((name for name, at in gone if at < start), None)
-        served = None if passed else _served_before(connection, start, names, days)
-        if passed or served:
-            found[start] = f"{passed} (last GO)" if passed else f"{served} (served before)"
+        served = _served_before(connection, start, names, days)
+        back = f"{passed} (last GO)" if passed else f"{served} (served before)" if served else ""
+        lately = _last(connection, start - LOOK_BACK, start, ENOUGH_BEFORE)
+        found[start] = Before(back, frozenset(lately) | ({served} if served else frozenset()))
     return found
 
 

@@ -109,6 +109,7 @@ def _facts(connection: Connection, book: Book, untold: Iterable[Untold]) -> Iter
                 book.heard.of(stored),
                 silenced,
                 bool(needs(stored, book.settings) & ill),
+                alone=not book.receivers,
             ),
         )
 

@@ -49,6 +49,7 @@ class Life:
 
     def __init__(self, store: EventStore, chosen: Settings | None = None, now: dt.datetime = START) -> None:
         self.store, self.settings, self.now = store, chosen or settings(), now
+        self.receivers: tuple[str, ...] = ("r",)
         MonitorState(store.engine)
 
     def restarted(self) -> "Life":
@@ -68,7 +69,7 @@ class Life:
                 level = (severity, "restarting")
                 episodes.append(transition(before, level, day_of(self.now), check, slice_name(part), part)[0])
             fresh = save_episodes(connection, "loop", episodes, [alert_of(one) for one in episodes], self.now)
-            tell(connection, self.settings, self.now, ("r",), fresh)
+            tell(connection, self.settings, self.now, self.receivers, fresh)
 
     def observe(self, *values: float | None, limit: float = 1.0, hold: dt.timedelta = dt.timedelta(0)) -> None:
         """One evaluation of a rule about the machinery; its severity is a warning. Several values: one stage each."""
@@ -89,21 +90,21 @@ class Life:
     def _step(self, connection: Any) -> None:
         acks.lapse(connection, "loop", self.now)
         for do in (tell, end_silences, remind):
-            do(connection, self.settings, self.now, ("r",))
+            do(connection, self.settings, self.now, self.receivers)
 
     def keep(self) -> None:
         """The whole step, as the monitor takes it."""
-        keep_alerts(self.store.engine, self.settings, self.now, self.now, ("r",))
+        keep_alerts(self.store.engine, self.settings, self.now, self.now, self.receivers)
 
     def ack(self, number: int = 1, length: dt.timedelta | None = None) -> None:
         with writing(self.store.engine) as connection:
             acks.ack(connection, "loop", number, "me", "looking", self.now, length)
-            tell(connection, self.settings, self.now, ("r",))
+            tell(connection, self.settings, self.now, self.receivers)
 
     def unack(self, number: int = 1) -> None:
         with writing(self.store.engine) as connection:
             acks.unack(connection, "loop", number, "me", self.now)
-            tell(connection, self.settings, self.now, ("r",))
+            tell(connection, self.settings, self.now, self.receivers)
 
     def silence(self, length: dt.timedelta = DAY, **matcher: str) -> int:
         with writing(self.store.engine) as connection:

@@ -96,6 +96,19 @@ def test_a_rule_that_is_not_asked_any_more_is_superseded_and_said_so(life: Life)
     assert life.kinds() == ["fired", "superseded"]
 
 
+def test_what_was_raised_before_there_was_a_receiver_is_told_when_there_is_one(life: Life) -> None:
+    life.receivers = ()
+    life.cross("ticket", {"tier": "a"}, {"tier": "b"})
+    life.cross("warning", {"tier": "a"})
+    assert life.told() == [("fired", "waits for a receiver")] * 2 + [("raised", "waits for a receiver")]
+    life.resolve(2)
+    assert life.sent() == []
+    life.receivers = ("r",)
+    life.step()
+    assert life.told() == [("fired", "sent"), ("fired", "over"), ("raised", "sent"), ("resolved", "nothing")]
+    assert life.sent() == [("fired", "warning")]
+
+
 def test_a_storm_of_200_breaches_is_one_message_and_200_transitions(life: Life) -> None:
     life.cross("page", *({"tier": str(place)} for place in range(200)))
     assert life.sent() == [("fired", "page")]

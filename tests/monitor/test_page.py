@@ -76,7 +76,7 @@ def test_a_page_is_five_lines_that_answer_four_questions(life: Life) -> None:
     what, sure, who, do, on = page(life)
     assert re.fullmatch(
         rf"\[PAGE\] loop: task_success -7\.7 pt, reward \+9\.1 pt\. All users\. {ALERT.checkpoint} LIVE since"
-        r" \d+ \w+ \(now 100%\)\. Began by ~\d+ \w+, told \d+ \w+ \d\d:\d\d UTC",
+        r" \d+ \w+ \(now 100%\)\. Began by ~\d+ \w+, alert of \d+ \w+ \d\d:\d\d UTC",
         what,
     )
     assert sure == (
@@ -157,7 +157,7 @@ def test_the_worst_of_several_speaks_and_its_number_stands_in_every_command(life
     mild, worst = tell(life, n=10), tell(life, 2, n=100_000, checkpoint="other")
     members = [life.stored(1), life.stored(2)]
     lines = page_lines(combined([mild, worst], "loop", "loop"), members, facts(life))
-    assert " for tier=pro. other, not serving. " in lines[0]
+    assert f" for tier=pro. other, since replaced by {ALERT.checkpoint}, LIVE. " in lines[0]
     assert "+2 more alerts: reward-drift alerts list. " in lines[2]
     for line in lines[3:]:
         assert re.findall(r"(?:alert|show|ack) (\d+)", line) == ["2"] * len(re.findall(r"(?:alert|show|ack) \d", line))
@@ -173,7 +173,7 @@ def test_stale_data_are_a_doubt_on_the_page(life: Life) -> None:
 def test_an_alert_about_the_machinery_says_that_harm_would_not_be_seen(life: Life) -> None:
     life.observe(2)
     what, message, who, do, on = page(life)
-    assert what.startswith("[WARNING] loop: Data have stopped, stage=s0. Harm would not be seen meanwhile. Told ")
+    assert what.startswith("[WARNING] loop: Data have stopped, stage=s0. Harm would not be seen meanwhile: alert of ")
     assert message == "loop: late"
     assert who.startswith("WHO: nobody is known to be hurt, and harm would not be seen meanwhile. ")
     assert do == (
@@ -210,6 +210,21 @@ def test_a_checkpoint_that_serves_nobody_can_wait(life: Life) -> None:
     assert f"{ALERT.checkpoint}, not serving." in what
     assert do.endswith(f"THEN: do not promote {ALERT.checkpoint}. Can wait for 08:00: it serves nobody")
     assert "STAYS LIVE" not in do
+
+
+def test_a_checkpoint_that_a_later_one_replaced_cannot_wait(life: Life) -> None:
+    """A loop that ships each week blames one that serves no more: that is no end of the harm."""
+    put(life.store, [response("old", START - DAY, "old")])
+    put(life.store, [event("checkpoint", NOW - DAY, {"checkpoint": "newest", "traffic_share": 1.0})])
+    life.cross("page")
+    tell(life, outcome_change=HURT, attribution="gaming", evidence=evidence(likely_start=(START + 5 * DAY).date()))
+    what, *_, do, _ = page(life)
+    assert f"{ALERT.checkpoint}, since replaced by newest, LIVE." in what
+    assert "newest STAYS LIVE" in do
+    assert do.endswith(
+        "THEN: roll back to old (served before). TONIGHT: what serves now came after it, and nothing shows that the"
+        " harm ended"
+    )
 
 
 @pytest.mark.parametrize(("severity", "soon"), [("warning", "Today"), ("ticket", "This week")])

@@ -44,7 +44,8 @@ def decide(store: EventStore, *gates: tuple[str, str, dt.datetime]) -> None:
 
 def back(store: EventStore, *starts: dt.datetime) -> list[str]:
     with reading(store.engine) as connection:
-        return list(ways_back(connection, "loop", starts or (BEGAN,), ["blamed"]).values())
+        found = ways_back(connection, "loop", starts or (BEGAN,), ["blamed"]).values()
+        return [one.back for one in found if one.back]
 
 
 def test_the_last_that_served_before_is_named(store: EventStore) -> None:
