@@ -17,6 +17,7 @@ def alert_row(stored: StoredEpisode, overlays: Sequence[str]) -> dict[str, Any]:
         {
             "id": stored.id,
             "check": episode.check,
+            "attribution": stored.alert.attribution if stored.alert else episode.check,
             "slice": episode.slice,
             "state": episode.state,
             "overlays": overlays,
