@@ -95,8 +95,8 @@ def test_items_that_failed_count_at_their_worst_and_too_many_of_them_leave_it_op
 
 @pytest.mark.parametrize(("least", "most", "verdict"), [(0, 0, "PASS"), (0, 1, "INCONCLUSIVE"), (1, 1, "FAIL")])
 def test_a_census_with_an_open_item_neither_passes_nor_fails(least: float, most: float, verdict: str) -> None:
-    ends = [np.repeat([end, 0.0], [1, 49]) for end in (least, most)]
-    one = open_census({}, *ends, tolerance=0.0, told="")
+    low, high = (np.repeat([end, 0.0], [1, 49]) for end in (least, most))
+    one = open_census({}, low, high, 0.0, "")
     found = inference.tested("golden_items", {}, one, 0.05, 0)
     assert found.finding.verdict == verdict
     assert judged_together([found], 0.05)[0].verdict == verdict
