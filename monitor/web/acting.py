@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection
+from starlette.exceptions import HTTPException
 
 from consumers.database import writing
 from monitor.oncall.receivers.configured import ReceiverUnusable, configured_receivers
@@ -31,5 +32,8 @@ def changing(dashboard: Dashboard) -> Iterator[Connection]:
 
 
 def owner_of(visitor: Visitor, said: str) -> str:
-    """Who did it: the name of whoever logged in, else what he says of himself."""
-    return visitor.name or said.strip()[:100] or AT_MACHINE
+    """Who did it: the name of whoever logged in, else what he says of himself. Raises HTTPException for nobody."""
+    name = visitor.name or said.strip()[:100]
+    if not name:
+        raise HTTPException(422, "say who you are: others will read who has it")
+    return name

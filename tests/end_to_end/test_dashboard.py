@@ -167,6 +167,7 @@ def test_alerts_are_silenced_and_told_again_by_clicking(browser: Any, demo_store
         with opened(browser, f"{address}/alerts/3") as (page, seen):
             page.get_by_text("Silence what is like it").click()
             page.locator("form[action='/silences'] [name=reason]").fill("known, being mended")
+            page.locator("form[action='/silences'] [name=by]").fill("kim")
             page.get_by_role("button", name="Silence").click()
             assert "The silence holds" in page.inner_text("[role=status]")
             assert "silenced" in page.inner_text("main")
@@ -186,9 +187,11 @@ def test_an_alert_is_dismissed_by_clicking_and_the_reason_kept(browser: Any, dem
         with opened(browser, f"{address}/alerts/9") as (page, _):
             page.get_by_text("Dismiss it").click()
             page.locator("form[action='/alerts/9/dismiss'] [name=reason]").fill("an experiment")
+            page.get_by_role("button", name="Dismiss").click()  # not before it says by whom
+            page.locator("form[action='/alerts/9/dismiss'] [name=by]").fill("kim")
             page.get_by_role("button", name="Dismiss").click()
             assert "It ended" in page.inner_text("[role=status]")
-        assert _alert(store, 9).note == "an experiment (at this machine)"
+        assert _alert(store, 9).note == "an experiment (kim)"
 
 
 def test_a_link_from_elsewhere_gets_to_its_page_in_spite_of_the_strict_cookie(

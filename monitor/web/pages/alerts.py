@@ -14,7 +14,7 @@ from monitor.detection.state import MonitorState
 from monitor.oncall import acks, silences
 from monitor.report.wording import SEVERITIES
 from monitor.section import Duration
-from monitor.web.acting import changing, owner_of
+from monitor.web.acting import AT_MACHINE, changing, owner_of
 from monitor.web.pages.overview import drawn_changes
 from monitor.web.rendering import render
 from monitor.web.security.access import Needs
@@ -106,7 +106,7 @@ def unack(request: Request, number: Number, visitor: MayAck, by: Name = "") -> R
     """Give it back."""
     dashboard = dashboard_of(request)
     with changing(dashboard) as connection:
-        acks.unack(connection, dashboard.settings.loop, number, owner_of(visitor, by), dashboard.clock())
+        acks.unack(connection, dashboard.settings.loop, number, owner_of(visitor, by or AT_MACHINE), dashboard.clock())
     return _back(f"/alerts/{number}", "given-back")
 
 

@@ -67,7 +67,20 @@ function tellValues() {
   }
 }
 
+/* Whoever acted once on this machine need not write his name again. */
+function rememberName() {
+  for (const field of document.querySelectorAll("input[name=by]")) {
+    try {
+      field.value ||= localStorage.getItem("name") || "";
+      field.form.addEventListener("submit", () => localStorage.setItem("name", field.value));
+    } catch {
+      /* storage is refused */
+    }
+  }
+}
+
 document.addEventListener("DOMContentLoaded", () => {
+  rememberName();
   offerThemes();
   tellLocalTimes();
   tellValues();
