@@ -50,7 +50,7 @@ def dashboard(
     log_to()
     with (
         existing_store(store) as opened,
-        answering_at(address, chosen, opened.engine, Looking(), lambda: None) as bound,
+        answering_at(address, settings, chosen, opened.engine, Looking(), lambda: None) as bound,
     ):
         say(f"http://{bound}/")
         while not stop():

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
@@ -10,6 +11,7 @@ from sqlalchemy import Engine
 from consumers.health import Address, parse_address
 from consumers.store import utc_now
 from monitor.commands.common import UsageFault
+from monitor.gate.freeze import freeze_file
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,11 +33,12 @@ def address_of(listen: str) -> Address:
 
 @contextlib.contextmanager
 def answering_at(
-    address: Address, settings: Settings, engine: Engine, state: "State", beat: Callable[[], None]
+    address: Address, place: Path, settings: Settings, engine: Engine, state: "State", beat: Callable[[], None]
 ) -> Iterator[Address]:
     """Answer while inside; gives the address with the port that was bound.
 
-    state, beat: as of `create_app`. Raises OpenBind where nobody could log in, UsageFault if the address is taken.
+    place: where the settings were read. state, beat: as of `create_app`. Raises OpenBind where nobody could log in,
+    UsageFault if the address is taken.
     """
     from monitor.web.app import create_app
     from monitor.web.security.bind import needs_login, refuse_open_bind
@@ -43,10 +46,11 @@ def answering_at(
     from monitor.web.state import Dashboard
 
     refuse_open_bind(address, settings.web, engine, utc_now)
-    pages = Dashboard(engine, settings, needs_login(address, settings.web)) if settings.web.dashboard else None
+    pages = Dashboard(engine, settings, needs_login(address, settings.web), frozen_by=freeze_file(place))
+    app = create_app(state, beat, pages if settings.web.dashboard else None)
     with contextlib.ExitStack() as stack:
         try:
-            bound = stack.enter_context(answering(create_app(state, beat, pages), address))
+            bound = stack.enter_context(answering(app, address))
         except OSError as fault:
             raise UsageFault(f"--listen {address}: {fault.strerror}; name another address or port") from None
         yield bound

@@ -58,7 +58,9 @@ def serve(
         raise UsageFault(str(fault)) from None
     with opened:
         serving = Serving(opened, chosen, settings)
-        with answering_at(address, chosen, opened.engine, serving, lambda: serving.pulses.beat("web")) as bound:
+        with answering_at(
+            address, settings, chosen, opened.engine, serving, lambda: serving.pulses.beat("web")
+        ) as bound:
             log.info("serving", extra={"loop": chosen.loop, "listening": str(bound)})
             serving.run(stop)
 

@@ -25,7 +25,7 @@ from monitor.web.static import static_url
 
 
 def render(request: Request, template: str, status: int = 200, **data: Any) -> HTMLResponse:
-    """A page. Beside `data` the template knows: loop_name, settings, now, visitor, code (of its forms), pages, here."""
+    """A page. Beside `data` the template knows what stands in `frame`; code is a hidden field of every form."""
     dashboard = dashboard_of(request)
     frame = {
         "loop_name": dashboard.settings.loop,
@@ -35,6 +35,7 @@ def render(request: Request, template: str, status: int = 200, **data: Any) -> H
         "code": hidden_code(request),
         "pages": [(page, is_here(page, request.scope["path"])) for page in PAGES],
         "here": request.scope["path"],
+        "freeze": dashboard.freeze(),
     }
     return HTMLResponse(environment().get_template(template).render({**frame, **data}), status)
 

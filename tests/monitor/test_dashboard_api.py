@@ -21,6 +21,7 @@ from sqlalchemy import event as on_event
 from consumers.store import EventStore
 from monitor.commands.dashboard import Looking
 from monitor.detection.state import MonitorState
+from monitor.gate.freeze import freeze
 from monitor.settings import Settings
 from monitor.web.app import create_app
 from monitor.web.change_chart import change_chart
@@ -95,6 +96,16 @@ def test_the_api_says_what_the_commands_say(store: EventStore, looked_at: Path, 
     assert [one["job"] for one in client.get("/api/v1/schedule", headers=bearer).json()["jobs"]] == [
         one["job"] for one in jobs
     ]
+
+
+def test_every_page_tells_a_freeze_and_no_stranger_reads_why(store: EventStore, tmp_path: Path) -> None:
+    client, bearer = _client(store, tmp_path / "frozen.json")
+    assert "Promotion is" not in client.get("/", headers=bearer).text
+    freeze(tmp_path / "frozen.json", "refunds <b>doubled</b>", "ann", END)
+    for path in ["/", "/alerts", "/gate", "/data"]:
+        assert "Promotion is frozen: refunds &lt;b&gt;doubled&lt;/b&gt; (ann" in client.get(path, headers=bearer).text
+    assert client.get("/api/v1/status", headers=bearer).json()["freeze"]["frozen"]
+    assert "refunds" not in client.get("/login").text
 
 
 def test_a_dry_run_silences_nothing_and_tells_what_it_would(store: EventStore) -> None:
@@ -175,12 +186,12 @@ def _come_apart(store: EventStore) -> None:
     tick_at(store, WATCHED, midnight(END.date()))
 
 
-def _app(store: EventStore) -> tuple[FastAPI, str]:
+def _app(store: EventStore, frozen_by: Path | None = None) -> tuple[FastAPI, str]:
     _, secret = create_token(store.engine, "kim", "ack", END)
-    pages = Dashboard(store.engine, WATCHED, needs_login=True, clock=lambda: END)
+    pages = Dashboard(store.engine, WATCHED, needs_login=True, clock=lambda: END, frozen_by=frozen_by)
     return create_app(Looking(), lambda: None, pages), secret
 
 
-def _client(store: EventStore) -> tuple[TestClient, dict[str, str]]:
-    app, secret = _app(store)
+def _client(store: EventStore, frozen_by: Path | None = None) -> tuple[TestClient, dict[str, str]]:
+    app, secret = _app(store, frozen_by)
     return TestClient(app), {"authorization": f"Bearer {secret}"}

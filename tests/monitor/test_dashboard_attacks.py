@@ -38,7 +38,7 @@ from tests.monitor.events import event, put
 from tests.monitor.test_dashboard_guard import NOW, PROXY, SETTINGS, serving
 from tests.sample_gate_reports import blocked_gate
 
-FORM = {"matcher": "check=no_data", "length": "1h", "reason": "known"}
+FORM = {"matcher": "check=no_data", "length": "1h", "reason": "known", "by": "kim"}
 MARKS_OF_PROXIES = [
     "via",
     "x-forwarded-port",

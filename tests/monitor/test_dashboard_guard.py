@@ -75,7 +75,7 @@ def test_a_form_without_its_code_changes_nothing(tmp_path: Path) -> None:
         _, secret = create_token(store.engine, "kim", "ack", NOW)
         client.get("/")
         cookie = client.cookies[COOKIE]
-        form = {"matcher": "check=no_data", "length": "1h", "reason": "x"}
+        form = {"matcher": "check=no_data", "length": "1h", "reason": "x", "by": "kim"}
         right = {**form, "code": code_of(cookie)}
         assert client.post("/silences", data=form).status_code == 403
         assert client.post("/silences", data={**form, "code": code_of("a" * 43)}).status_code == 403

@@ -75,7 +75,9 @@ def status(request: Request) -> dict[str, Any]:
     """As of `reward-drift status --json`, but for what is counted over the whole store."""
     dashboard = dashboard_of(request)
     with reading(dashboard.engine) as connection:
-        return read_standing(connection, dashboard.settings, dashboard.clock()).to_dict()
+        standing = read_standing(connection, dashboard.settings, dashboard.clock())
+    freeze = dashboard.freeze()
+    return {**standing.to_dict(), "freeze": freeze.to_dict() if freeze else None}
 
 
 @router.get("/alerts")
