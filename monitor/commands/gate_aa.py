@@ -1,6 +1,7 @@
 """The command that asks how often this gate would be wrong on this loop."""
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ from monitor.commands.common import (
     existing_store,
     print_json,
     reading,
+    say,
     settings_of,
 )
 from monitor.commands.gate_options import EventsOption, MoreFiles
@@ -41,12 +43,12 @@ def aa(
     """Try the reference against itself, split at random: how often is a NO-GO, or a GO, wrong on this loop's own data?
 
     Also with the candidate's outcomes made worse by just the tolerance, where a GO is wrong. Exit 0 if neither rate
-    lies above the gate's alpha by more than chance, 1 if one does.
+    lies above the gate's alpha by more than chance, 1 if one does. Each tenth of the splits is told on standard error.
     """
     chosen = settings_of(settings)
 
     def tried(opened: EventStore, as_of: dt.datetime) -> AaReport:
-        return run_aa(opened.engine, chosen, reference, as_of, repeats, seed)
+        return run_aa(opened.engine, chosen, reference, as_of, repeats, seed, _telling(repeats, quiet))
 
     if events:
         files = [*events, *(more or [])]
@@ -63,6 +65,16 @@ def aa(
     raise typer.Exit(0 if report.keeps_its_word else 1)
 
 
+def _telling(repeats: int, quiet: bool) -> Callable[[int], None]:
+    """Whom to tell how many splits were tried: a line for each tenth of them, unless quiet."""
+
+    def done(number: int) -> None:
+        if not quiet and 10 * number // repeats > 10 * (number - 1) // repeats:
+            say(f"{number} of {repeats} random halves tried")
+
+    return done
+
+
 def _text(report: AaReport) -> str:
     level = f"stated: at most {report.alpha:.1%}"
     lines = [
@@ -76,6 +88,11 @@ def _text(report: AaReport) -> str:
         lines.append(f"  {harm:<34} {_rate(report.false_go)}  {level}")
     decided = report.repeats - report.same[Decision.INCONCLUSIVE]
     lines.append(f"  decided at all where nothing differs: {decided} of {report.repeats}")
+    if decided < report.repeats / 2:
+        lines.append(
+            f"  so seldom, half the units are too few for a GO at {100 * report.tolerance:g} points:"
+            " `reward-drift power` tells how many pairs it takes"
+        )
     return "\n".join(lines)
 
 

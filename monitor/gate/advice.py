@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from monitor.check import Verdict
 from monitor.gate.causes import OF_OUTCOMES, by_cause
+from monitor.gate.freeze import BLOCKING as FROZEN
 from monitor.gate.inference import NO_ROOM
 from monitor.gate.result import Decision, GateFinding
 from monitor.gate.trial import Trial
@@ -30,6 +31,11 @@ CHANGE = (
     " the next run, not for this one"
 )
 
+RECORD = (
+    "record what came of each (`response` events of both with the same `prompt_id`, each with its reward and an"
+    " `outcome` event)"
+)
+
 
 def next_steps(
     decision: Decision,
@@ -38,11 +44,13 @@ def next_steps(
     candidate: str,
     reference: str,
     examples: Sequence[Example] = (),
+    later: str = "",
 ) -> list[str]:
     """What to do: the decision's own step, one for each cause that blocks, the next gate, and a way out.
 
-    blocking: names of findings, worst first. examples: answers to read first. Each step begins with a capital letter
-    and ends without a full stop.
+    blocking: names of findings, worst first. examples: answers to read first. later: what outcomes are still to come.
+    Each step begins with a capital letter and ends without a full stop. Of a candidate that was shown harmful nothing
+    more is asked for.
     """
     names = {"candidate": candidate, "reference": reference}
     first = DO[decision].format(**names)
@@ -50,9 +58,20 @@ def next_steps(
         return [first]
     worst = {name: rank for rank, name in enumerate(blocking)}
     there = sorted((one for one in findings if one.name in worst), key=lambda one: worst[one.name])
-    steps = [step for group in by_cause(there) for step in _steps(group[0], candidate, reference, examples)]
+    if any(one.verdict is Verdict.FAIL and one.check != FROZEN for one in there):
+        there = [one for one in there if one.verdict is not Verdict.INCONCLUSIVE]
+    causes = [group[0] for group in by_cause(there)]
+    steps = [step for one in _once(causes) for step in _steps(one, candidate, reference, examples)]
+    if later and any(one.check in OF_OUTCOMES and one.n for one in causes):
+        steps.append(f"Wait for outcomes that are still to come: {later}")
     again = AGAIN[decision].format(**{key: shlex.quote(name) for key, name in names.items()})
     return [first, *list(dict.fromkeys(steps))[:MOST_STEPS], again, f"{WAY_OUT[decision]}: {CHANGE}"]
+
+
+def _once(findings: Sequence[GateFinding]) -> list[GateFinding]:
+    """Of findings of one check that lack the same data, the first."""
+    lacking = {(one.check, one.needs): one for one in reversed(findings) if not one.n}
+    return [one for one in findings if one.n or lacking[one.check, one.needs] is one]
 
 
 def _steps(one: GateFinding, candidate: str, reference: str, examples: Sequence[Example]) -> Iterator[str]:
@@ -76,7 +95,8 @@ def _mend(one: GateFinding, candidate: str, examples: Sequence[Example]) -> str:
     if one.check in OF_OUTCOMES and examples:
         ids = ", ".join(example.response_id for example in examples)
         return (
-            f"Read these answers of {candidate} where it is worst off, by response_id, before it is tuned again: {ids}"
+            f"Read these answers of {candidate} where it is worst off, by response_id, before it is tuned again: {ids};"
+            " the same command with `-o verdict.html` writes a page with their words"
         )
     return f"Read the failed answers of {candidate} in {one.name} before it is tuned again"
 
@@ -95,7 +115,7 @@ def _pair(one: GateFinding, candidate: str, reference: str) -> str:
     """There is no end to waiting for more answers of the candidate alone."""
     many = f", about {float(f'{one.pairs_needed:.2g}'):,.0f} of them" if one.pairs_needed else ""
     return (
-        f"Run {reference} and {candidate} on the same prompts{_where(one)}{many}, and record what came of each; more"
+        f"Run {reference} and {candidate} on the same prompts{_where(one)}{many}, and {RECORD}; more"
         f" {candidate} answers alone cannot settle this: there are too few {reference} results to compare with"
     )
 
@@ -105,7 +125,7 @@ def _collect(one: GateFinding, candidate: str, reference: str) -> str:
     size = f"{one.n:,} now, about {needed:,} in all if {candidate} is as good as {reference}"
     if one.method.startswith("paired"):
         both = f"Run {candidate} and {reference} on {more:,} more prompts{_where(one)}"
-        return f"{both}, and record what came of each ({size})"
+        return f"{both}, and {RECORD} ({size})"
     return f"Collect {more:,} more outcomes of {candidate}{_where(one)} ({size})"
 
 

@@ -70,7 +70,8 @@ class GateReport:
     """The decision and all that it stands on.
 
     blocking: names of what keeps the decision from GO, worst first. missing: required checks that yielded nothing.
-    notes: what a reader must know of how it was decided (assumptions, defaults taken). bound: what the decision binds:
+    notes: what a reader must know of how it was decided (assumptions, defaults taken). caveats: what else could explain
+    what was seen, in sentences to be read with the decision. bound: what the decision binds:
     names of inputs -> digests. record: number of the stored record; None when nothing is stored. outcome, reward: how
     the settings call them; higher_is_better: of that outcome as it is recorded, since inside plus always is better.
     examples: answers of the candidate to read first, of the slice that is worst off; their words are never recorded.
@@ -93,6 +94,7 @@ class GateReport:
     reward: str = ""
     higher_is_better: bool = True
     examples: Sequence[Example] = ()
+    caveats: Sequence[str] = ()
 
     def recorded(self, number: int) -> "GateReport":
         """The same, as it stands in a store."""
@@ -118,6 +120,7 @@ class GateReport:
             "reward": self.reward,
             "higher_is_better": self.higher_is_better,
             "examples": [_wordless(one) for one in self.examples],
+            "caveats": list(self.caveats),
         }
 
 

@@ -28,8 +28,10 @@ from monitor.gate.decide import decide, judged_together
 from monitor.gate.decoupling import ANCHORED, anchored, decoupling
 from monitor.gate.decoupling import CHECK as DECOUPLING
 from monitor.gate.inference import Group, Tested, by_finding, tested, worst_of
+from monitor.gate.maturing import explained, still_to_come
 from monitor.gate.read_first import read_first
 from monitor.gate.result import Decision, GateFinding, GateReport
+from monitor.gate.same_days import served_apart
 from monitor.gate.search import Searched, searched
 from monitor.gate.sides import prepare_trial
 from monitor.gate.trial import Trial
@@ -39,6 +41,7 @@ from monitor.snapshot import slice_name
 
 log = logging.getLogger(__name__)
 
+MOST_NAMED = 20  # checkpoints that an error lists
 KNOWN = """
     SELECT checkpoint FROM checkpoint UNION SELECT checkpoint FROM response
     UNION SELECT checkpoint FROM evaluation WHERE suite <> :canary
@@ -71,6 +74,8 @@ def run_gate(
     _known(store, candidate, reference)
     trial = prepare_trial(store.engine, settings, candidate, reference, as_of, stage, **more)
     decision, findings, blocking, measured = decide_trial(trial, load_checks().values(), required_checks(trial))
+    findings = explained(trial, findings)
+    later = still_to_come(trial) if decision is Decision.INCONCLUSIVE else ""
     if frozen:
         decision, findings, blocking = _stopped(frozen, findings, blocking)
     examples = read_first(trial, findings, blocking)
@@ -85,12 +90,13 @@ def run_gate(
         findings=findings,
         blocking=blocking,
         notes=[*notes_of(trial, required_checks(trial), findings), *assumptions(trial, measured)],
-        next_steps=next_steps(decision, findings, blocking, candidate, reference, examples),
+        next_steps=next_steps(decision, findings, blocking, candidate, reference, examples, later),
         bound=bound(trial) if bound else {},
         outcome=settings.outcome.metric,
         reward=settings.reward.label,
         higher_is_better=settings.outcome.higher_is_better,
         examples=examples,
+        caveats=[apart] if (apart := served_apart(trial)) else [],
     )
 
 
@@ -196,6 +202,19 @@ def _known(store: EventStore, candidate: str, reference: str) -> None:
         known = {name for name in connection.execute(text(KNOWN), {"canary": CANARY}).scalars() if name}
     for name in (candidate, reference):
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1, 0.5) or sorted(known)[:5]
-            there = f"known: {', '.join(close)}" if known else "the events name no checkpoint at all"
-            raise NoSuchCheckpoint(f"no event names the checkpoint {name!r}; {there}")
+            raise NoSuchCheckpoint(f"no event names the checkpoint {name!r}; {_there_are(name, sorted(known))}")
+
+
+def _there_are(name: str, known: Sequence[str]) -> str:
+    """The closest name that is known, and all of them, as many as can be read.
+
+    >>> _there_are("bot-3", ["bot-1", "bot-2"])
+    'closest is bot-2; 2 are known: bot-1, bot-2'
+    """
+    if not known:
+        return "the events name no checkpoint at all"
+    close = difflib.get_close_matches(name, known, 1, 0.5)
+    more = len(known) - MOST_NAMED
+    listed = [*known[: MOST_NAMED // 2], f"{more} more", *known[-MOST_NAMED // 2 :]] if more > 0 else known
+    closest = f"closest is {close[0]}; " if close else ""
+    return f"{closest}{len(known)} {'is' if len(known) == 1 else 'are'} known: {', '.join(listed)}"

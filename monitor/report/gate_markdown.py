@@ -165,11 +165,10 @@ def _row(report: GateReport, finding: GateFinding) -> str:
 
 def _folds(report: GateReport) -> Iterator[str]:
     """What few need: names of what was not tested, and how everything was inferred."""
-    idle = [
-        f"- {code(f.name)}: {prose(f'needs {f.needs}' if f.needs else 'no data')}" for f in gate_page.not_tested(report)
-    ]
+    idle = [f"- {_opening(prose(title))}: {prose(needs)}" for title, needs in gate_page.not_tested_by_name(report)]
     if idle:
-        yield from _folded(f"Not tested, by name ({count(len(idle))})", idle[:MOST_IDLE], len(idle) - MOST_IDLE)
+        title = f"{gate_page.BY_NAME} ({gate_page.not_tested_counted(report)})"
+        yield from _folded(title, idle[:MOST_IDLE], len(idle) - MOST_IDLE)
     answers = [f"- {code(id_)}: {prose(why)}" for id_, why in gate_page.read_first(report)]
     if answers:
         yield from _folded("Why these answers are to be read first", answers[:MOST], len(answers) - MOST)

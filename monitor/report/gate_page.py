@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 from monitor.check import Verdict
 from monitor.gate.causes import OF_OUTCOMES, by_cause
+from monitor.gate.freeze import BLOCKING as FROZEN
 from monitor.gate.result import Decision, GateFinding, GateReport
 from monitor.report import gate_words, wording
 from monitor.report.gate_subjects import SUBJECTS
 from monitor.report.wording import count, name
 
 NAME = 120  # characters of a finding's name
+NEEDS = 600  # characters of what a check without data needs
+BY_NAME = "Not tested, by name"
 ABSENT = "required, and yielded nothing: absence is no pass"
 RECORDED = "none: a gate over event files never is recorded, one over a store is"
 KEY = (
@@ -115,20 +118,59 @@ def not_tested(report: GateReport) -> list[GateFinding]:
 
 
 def not_tested_told(report: GateReport) -> str:
-    """How many checks had no data, and what they would have looked at; "" where all had some."""
+    """How much had no data, and what it would have looked at; "" where all had some."""
     idle = not_tested(report)
     if not idle:
         return ""
-    seen = {f.check for f in report.findings if f.n or f.verdict is Verdict.ERROR}
-    every = {f.check for f in report.findings}
-    without = list(dict.fromkeys(f.check for f in idle if f.check not in seen))
-    if not without:
-        return f"Not tested: {wording.plural(len(idle), 'group')} had no data. They count neither for nor against."
-    topics = ", ".join(_topic(one) for one in without)
-    return (
-        f"Not tested: {count(len(without))} of {count(len(every))} checks had no data. They count neither for nor"
-        f" against. Among them: {topics}."
-    )
+    told = f"Not tested: {not_tested_counted(report)} had no data. They count neither for nor against."
+    topics = list(dict.fromkeys(_topic(one) for one in _without_data(report)))
+    return f"{told} Among them: {', '.join(topics)}." if topics else told
+
+
+def not_tested_counted(report: GateReport) -> str:
+    """How many checks had no data, of how many that were asked, and how many groups of the others."""
+    without = _without_data(report)
+    asked = {f.check for f in report.findings if f.check != FROZEN}
+    groups = sum(f.check not in without for f in not_tested(report))
+    told = [f"{count(len(without))} of {wording.plural(len(asked), 'check')}"] if without else []
+    return " and ".join([*told, *([wording.plural(groups, "group")] if groups else [])])
+
+
+def not_tested_by_name(report: GateReport) -> list[tuple[str, str]]:
+    """What had no data and what it needs: a check of which nothing had any once, else each group.
+
+    Checks of a kind of data that the loop never had share the last entry.
+    """
+    without, never = _without_data(report), _never_had(report)
+    there = [f for f in not_tested(report) if not any(f.check in checks for checks in never.values())]
+    needs: dict[str, list[str]] = {}
+    for one in there:
+        needs.setdefault(one.check if one.check in without else one.name, []).append(one.needs or "data")
+    told = [
+        (name(title, NAME), name(f"needs {'; '.join(dict.fromkeys(lacking))}", NEEDS))
+        for title, lacking in needs.items()
+    ]
+    kinds = "; ".join(f"{kind} ({', '.join(checks)})" for kind, checks in never.items())
+    return [*told, *([("no such data in this loop", name(kinds, NEEDS))] if kinds else [])]
+
+
+def _without_data(report: GateReport) -> list[str]:
+    """Checks of which nothing had data, and nothing blocks."""
+    seen = {f.check for f in report.findings if f.n or f.verdict is Verdict.ERROR or blocks(report, f)}
+    return list(dict.fromkeys(f.check for f in not_tested(report) if f.check not in seen))
+
+
+def _never_had(report: GateReport) -> dict[str, list[str]]:
+    """Kinds of data of which nothing is there, not even a name, with the checks that were not tested for want of it."""
+    without = _without_data(report)
+    had = {
+        SUBJECTS[f.check].data for f in report.findings if f.check in SUBJECTS and (f.slice or f.check not in without)
+    }
+    kinds: dict[str, list[str]] = {}
+    for check in without:
+        if check in SUBJECTS and (kind := SUBJECTS[check].data) and kind not in had:
+            kinds.setdefault(kind, []).append(check)
+    return kinds
 
 
 def details(finding: GateFinding) -> list[tuple[str, str]]:

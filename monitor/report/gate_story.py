@@ -12,6 +12,7 @@ from monitor.report.gate_subjects import subject_of
 from monitor.report.wording import count, name, slice_name
 
 MOST = 3  # causes that the story tells; the list below it holds all
+MOST_OF_CAVEAT = 600  # characters
 RULE = (
     "A failed check always blocks, unless it only informs; a broken check always does. An undecided check blocks only"
     " if it is required. A required check must pass overall and for each protected group (every group, if the settings"
@@ -60,7 +61,11 @@ def definitions(report: GateReport) -> str:
 
 
 def how_sure(report: GateReport) -> str:
-    """What the decision promises, for somebody who is no statistician."""
+    """What the decision promises, for somebody who is no statistician, and what else could explain what was seen."""
+    return " ".join([_promise(report), *(name(one, MOST_OF_CAVEAT) for one in report.caveats)])
+
+
+def _promise(report: GateReport) -> str:
     if report.decision is Decision.GO:
         return _sure_of_go(report)
     if report.decision is Decision.NO_GO:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import bindparam, text
 
+from monitor.production.baseline import cohort_labels
 from monitor.result import Example
 from monitor.snapshot import Snapshot
 
@@ -14,16 +15,17 @@ TEXTS = text("""
     WHERE r.response_id IN :ids ORDER BY r.time_us DESC
 """).bindparams(bindparam("ids", expanding=True))
 
+ENOUGH_TO_TELL = 10  # outcomes of a cohort
+
 
 def examples_of(snapshot: Snapshot, frame: pd.DataFrame, escaped: str | None = None) -> list[Example]:
     """Five to read by a fixed rule: three high-reward failures, one at random, one of the worst cohort.
 
+    Without cohorts in the settings, or with one alone in the frame, none is the worst.
     escaped: instead three of the newest that gave no "reward" (no "outcome") and one at random.
     """
     picks: dict[str, tuple[str, pd.Series[Any]]] = {}
-    for why, rows, count in (
-        _rules(snapshot.baseline.split, frame) if escaped is None else _escape_rules(frame, escaped)
-    ):
+    for why, rows, count in _rules(snapshot, frame) if escaped is None else _escape_rules(frame, escaped):
         fresh = [row for _, row in rows.head(10).iterrows() if row["response_id"] not in picks][:count]
         picks.update({row["response_id"]: (why, row) for row in fresh})
     if not picks:
@@ -33,10 +35,11 @@ def examples_of(snapshot: Snapshot, frame: pd.DataFrame, escaped: str | None = N
     return [_example(why, row, texts.get(name, (None, None))) for name, (why, row) in picks.items()]
 
 
-def _rules(split: float, frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame, int]]:
+def _rules(snapshot: Snapshot, frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame, int]]:
     ordered = frame.sort_values(["reward", "time_us", "response_id"], ascending=[False, False, True])
-    failed = ordered[ordered["outcome"] <= split]
-    worst = failed[failed["cohort"] == _worst_cohort(frame)] if len(failed) else failed
+    failed = ordered[ordered["outcome"] <= snapshot.baseline.split]
+    cohorts = cohort_labels(frame, snapshot.settings.cohorts)
+    worst = failed[(cohorts == _worst_cohort(frame["outcome"], cohorts))[failed.index]]
     return [
         ("high reward, failed outcome", failed, 3),
         ("worst cohort, failed outcome", worst, 1),
@@ -59,7 +62,8 @@ def _example(why: str, row: "pd.Series[Any]", texts: tuple[str | None, str | Non
     return Example(str(row["response_id"]), str(row["checkpoint"]), why, reward, outcome, *texts)
 
 
-def _worst_cohort(frame: pd.DataFrame) -> str | None:
-    means = frame.dropna(subset=["outcome", "cohort"]).groupby("cohort")["outcome"].agg(["mean", "size"])
-    means = means[means["size"] >= 10]
-    return None if means.empty else str(means.sort_index()["mean"].idxmin())
+def _worst_cohort(outcome: "pd.Series[Any]", cohorts: "pd.Series[Any]") -> str | None:
+    """The cohort with the lowest mean outcome among two or more that are large enough to tell."""
+    means = outcome.dropna().groupby(cohorts).agg(["mean", "size"])
+    means = means[means["size"] >= ENOUGH_TO_TELL]
+    return None if len(means) < 2 else str(means.sort_index()["mean"].idxmin())

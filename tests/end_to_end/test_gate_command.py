@@ -311,12 +311,24 @@ def test_harm_beats_what_is_missing(asked: Asked) -> None:
     assert (ran.code, ran.json["decision"]) == (1, "NO-GO")
     assert ran.json["blocking"] == [DECOUPLING, "worst_cohort"]
     ids = [one["response_id"] for one in ran.json["examples"]]
-    assert len(ids) == 5
+    assert len(ids) == 4  # without cohorts none is the worst
     assert {one["checkpoint"] for one in ran.json["examples"]} == {"ckpt-1"}
     assert {(one["prompt"], one["response"]) for one in ran.json["examples"]} == {(None, None)}
     assert ran.json["next_steps"][0] == "Keep ckpt-0; do not promote ckpt-1"
     assert ran.json["next_steps"][1].startswith("Read these answers of ckpt-1 where it is worst off")
-    assert ran.json["next_steps"][1].endswith(", ".join(ids))
+    assert f", by response_id, before it is tuned again: {', '.join(ids)};" in ran.json["next_steps"][1]
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_halves_that_are_tried_are_told_by_tenths_where_nobody_looks_at_a_terminal(tmp_path: Path, quiet: bool) -> None:
+    (tmp_path / "reward-drift.yaml").write_text(yaml.safe_dump({**PLAIN_LOOP, "checks": {}}))
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in sound(per_day=16)))
+    asked = ("--reference", "ckpt-0", "--repeats", 20, "-s", tmp_path / "reward-drift.yaml", "--events")
+    ran = reward_drift("gate", "--aa", *asked, tmp_path / "events.jsonl", *(["--quiet"] if quiet else []))
+    lines = [line for line in ran.err.splitlines() if "random halves" in line]
+    assert lines == ([] if quiet else [f"{2 * tenth} of 20 random halves tried" for tenth in range(1, 11)])
+    assert "decided at all where nothing differs: 0 of 20" in ran.out
+    assert "half the units are too few for a GO at 2 points: `reward-drift power`" in ran.out
 
 
 def test_harm_in_a_check_of_tickets_is_reported_and_blocks_only_where_required(asked: Asked) -> None:
@@ -340,8 +352,11 @@ def test_a_freeze_is_no_go_and_named_first_whatever_was_found(asked: Asked, tmp_
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--candidate", "ckpt-11", "--reference", "ckpt-0"), "'ckpt-11'; known: ckpt-1"),
-        (("--candidate", "ckpt-1", "--reference", "nothing"), "'nothing'; known: ckpt-0, ckpt-1"),
+        (
+            ("--candidate", "ckpt-11", "--reference", "ckpt-0"),
+            "'ckpt-11'; closest is ckpt-1; 2 are known: ckpt-0, ckpt-1",
+        ),
+        (("--candidate", "ckpt-1", "--reference", "nothing"), "'nothing'; 2 are known: ckpt-0, ckpt-1"),
         (("--candidate", "ckpt-1", "--reference", "ckpt-1"), "ckpt-1 is its own reference"),
         (("--candidate", "ckpt-1"), "Missing option '--reference'"),
         (("--candidate", "ckpt-1", "--reference", "ckpt-0", "--output", "gate.pdf"), "unknown suffix"),
