@@ -38,6 +38,7 @@ FAULTS: dict[int | str, dict[str, Any]] = {
 router = APIRouter(prefix="/api/v1", responses=FAULTS)
 MayAck = Annotated[Visitor, Depends(Needs("ack"))]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+Key = Annotated[str, Field(pattern=r"^[^=\s]+$")]
 Words = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
 Length = Annotated[Duration, WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?[mhdw]$", "examples": ["4h"]})]
 
@@ -58,7 +59,7 @@ class Ack(Body):
 class Muting(Body):
     """matcher: key of a slice, or check, family, severity -> value. dry_run: only tell what it would match."""
 
-    matcher: Annotated[dict[str, Words], Field(min_length=1, max_length=20)]
+    matcher: Annotated[dict[Key, Words], Field(min_length=1, max_length=20)]
     length: Annotated[Length, Field(alias="for")]
     reason: Words
     dry_run: bool = False
