@@ -54,12 +54,14 @@ def main() -> None:
         " removed afterwards, if left out",
     )
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        with EventStore.open(options.store or Path(folder) / "store.sqlite") as store:
-            settings = parse_settings(SETTINGS.format(keys=", ".join(COHORTS)))
-            if store.counts().events != options.events:
-                _fill(store, settings, options.events, Path(folder) / "events.jsonl")
-            rows, reads = _measured(store, settings, options.events)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EventStore.open(options.store or Path(folder) / "store.sqlite") as store,
+    ):
+        settings = parse_settings(SETTINGS.format(keys=", ".join(COHORTS)))
+        if store.counts().events != options.events:
+            _fill(store, settings, options.events, Path(folder) / "events.jsonl")
+        rows, reads = _measured(store, settings, options.events)
     kind = store.engine.dialect.name
     save(
         f"dashboard_{kind}" if kind != "sqlite" else "dashboard",

@@ -38,7 +38,7 @@ FAULTS: dict[int | str, dict[str, Any]] = {
 router = APIRouter(prefix="/api/v1", responses=FAULTS)
 MayAck = Annotated[Visitor, Depends(Needs("ack"))]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
-Key = Annotated[str, Field(pattern=r"^[^=\s]+$")]
+Key = Annotated[str, Field(pattern=r"^[^=]+$")]
 Words = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
 Length = Annotated[Duration, WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?[mhdw]$", "examples": ["4h"]})]
 
