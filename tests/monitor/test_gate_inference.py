@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from monitor.check import Interval, Verdict
+from monitor.check import Interval, Verdict, load_checks
 from monitor.gate import inference
 from monitor.gate.decide import decide, judged_together
 from monitor.gate.decoupling import decoupling
@@ -112,6 +112,23 @@ def test_a_required_check_that_yields_nothing_and_a_check_that_broke_keep_from_g
     assert everything([passed], [])[0] is Decision.INCONCLUSIVE
 
 
+def test_harm_that_only_informs_does_not_block_unless_its_check_is_required() -> None:
+    passed = replace(of({}, 1.0).finding, verdict=Verdict.PASS)
+    told = replace(passed, check="prompt_baseline", verdict=Verdict.FAIL)
+    assert load_checks()["prompt_baseline"].severity == "ticket"
+    assert decide([passed, told], [CHECK], lambda part: True)[0] is Decision.GO
+    assert decide([passed, told], [CHECK, "prompt_baseline"], lambda part: True)[0] is Decision.NO_GO
+
+
+def test_where_nothing_can_be_lost_beyond_the_tolerance_nothing_passes() -> None:
+    one = _of(np.zeros(4000), np.arange(4000))
+    verdicts = [
+        inference.tested(CHECK, {}, replace(one, baseline_level=level), 0.05, 0).finding.verdict
+        for level in (0.5, one.tolerance)
+    ]
+    assert verdicts == [Verdict.PASS, Verdict.INCONCLUSIVE]
+
+
 def test_users_of_a_trial_hang_together() -> None:
     loss = _loss(_trial(answers=60, users=6))
     assert loss.effects.size == 60
@@ -135,6 +152,13 @@ def test_rewards_that_the_candidate_lacks_leave_the_decoupling_open() -> None:
         found = decoupling({}, series, _trial(40, 40).baseline, 0.1, 0.05, 0, scored=True)
         assert ("there is a reward for" in found.finding.needs) == lacking
         assert (found.p_safe == 1.0) == lacking
+
+
+def test_a_loop_without_rewards_is_never_safe_and_is_told_what_it_lacks() -> None:
+    safe = _of(np.tile([0.1, -0.1], 2000), np.arange(4000))
+    assert inference.tested(CHECK, {}, safe, 0.05, 0).p_safe < 0.05
+    found = decoupling({}, {"A2": safe}, _trial(40, 40).baseline, 0.1, 0.05, 0, scored=False)
+    assert (found.p_safe, found.finding.needs) == (1.0, "rewards of candidate and reference")
 
 
 def test_in_a_rollout_only_the_reference_of_those_days_counts() -> None:
