@@ -24,18 +24,20 @@ def replay(
     paths: Sequence[str],
     settings: Settings,
     *,
+    now: dt.datetime | None = None,
     read: Callable[[int], None] | None = None,
     stage: Callable[[str], None] | None = None,
 ) -> Report:
     """Replay event files in event time, ticking once a day up to the midnight after the last event.
 
+    now: no look is later than this, so that a day which has not closed is decided no sooner than by a tick.
     read: told the bytes read from the files. stage: told in words what begins. The files are not changed and nothing
     stays behind. Raises SourceError for a file that cannot be read.
     """
     with ingested(paths, settings, read) as (store, result):
         if stage:
             stage("looking at every day")
-        report = look(store, settings, after_last_event(store), replayed=True).report
+        report = look(store, settings, after_last_event(store, now), replayed=True).report
         return replace(report, events=_counted(report.events, result))
 
 
@@ -52,11 +54,12 @@ def ingested(
         yield store, ingest(source, store, event_bytes=settings.limits.event_bytes)
 
 
-def after_last_event(store: EventStore) -> dt.datetime:
-    """The midnight (UTC) after the newest event; the first midnight of all when there is none."""
+def after_last_event(store: EventStore, now: dt.datetime | None = None) -> dt.datetime:
+    """The midnight (UTC) after the newest event, or `now` if sooner; the first midnight of all without events."""
     with store.engine.connect() as connection:
         newest = connection.execute(text(LAST_EVENT)).scalar()
-    return EPOCH + dt.timedelta(days=newest // DAY_US + 1 if newest is not None else 0)
+    midnight = EPOCH + dt.timedelta(days=newest // DAY_US + 1 if newest is not None else 0)
+    return midnight if now is None else min(midnight, now)
 
 
 def _counted(counts: EventCounts, result: IngestResult) -> EventCounts:

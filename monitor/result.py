@@ -173,6 +173,8 @@ class Report:
     paths: Sequence[EvidencePath]
     notes: Sequence[str]  # what a reader must know: pending units, refused cohorts, defaults taken
     smallest_visible: float | None = None  # drop of the outcome that would have been seen by now with probability .9
+    horizon_days: float = 0.0  # from an answer to the day its outcome counts; dates of production are those of outcomes
+    cohorts: Sequence[str] = ()  # the keys that the settings name
 
     def to_dict(self) -> dict[str, Any]:
         """The output contract as plain JSON types; NaN and infinite become null."""

@@ -5,7 +5,7 @@ of all series. A warning is the most: a checkpoint that was scored need not serv
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from monitor.anchored.anchored_pairs import answers_of
@@ -94,6 +94,7 @@ def comparison_findings(case: Case, memory: Memory) -> list[Finding]:
     newest_of = {one.anchor_set: one.pair for one in last.values()}
     blamed = {one.pair for episode in _open_episodes(memory) if (one := comparison_of(case, episode))}
     found = [(one, _finding(case, one, shares, one.pair in blamed)) for one in last.values()]
+    found = [(one, _beside(finding, one, last.values())) for one, finding in found]
     return [f for one, f in found if f.verdict is Verdict.FAIL or one.pair == newest_of[one.anchor_set]]
 
 
@@ -136,13 +137,13 @@ def _alert(case: Case, episode: Episode, crossing: Crossing, one: Comparison, ex
         outcome_change=one.outcome,
         n=one.items,
         message=message,
-        evidence=_evidence(case, crossing.severity, one),
+        evidence=_evidence(case, crossing.severity, one, episode.crossings[0].day),
         examples=examples,
         state=episode.state,
     )
 
 
-def _evidence(case: Case, severity: str, one: Comparison) -> Evidence:
+def _evidence(case: Case, severity: str, one: Comparison, began: int) -> Evidence:
     threshold, shares = case.thresholds[severity], spent(case.comparisons, day_of(case.snapshot.as_of))
     harm = case.snapshot.settings.alerts.material_harm
     return Evidence(
@@ -156,7 +157,7 @@ def _evidence(case: Case, severity: str, one: Comparison) -> Evidence:
         baseline_version=case.snapshot.baseline.version,
         reference_units=one.items,
         missing_share=one.failed / max(one.items, 1),
-        likely_start=date_of(one.day),
+        likely_start=date_of(began),
         heaviest_bet=0.0,
         scores={"A7": 1.0},
         smallest_visible=visible_drop(one.error, harm, level(threshold, shares[one.day])),
@@ -171,6 +172,16 @@ def _finding(case: Case, one: Comparison, shares: Mapping[int, float], blamed: b
     part = {"anchor_set": one.anchor_set, "checkpoint": one.checkpoint}
     told = _in_words(case, one, shares)
     return Finding(CHECK, part, verdict, one.effect, one.tolerance, one.items, told, one.reward, one.outcome)
+
+
+def _beside(finding: Finding, one: Comparison, all_: Iterable[Comparison]) -> Finding:
+    """The finding, which names the first checkpoint of the very same figures, so that nobody looks for a fault."""
+    told = (one.anchor_set, one.items, one.reward, one.outcome)
+    alike = [other for other in all_ if (other.anchor_set, other.items, other.reward, other.outcome) == told]
+    if one.outcome.value is None or alike[0].checkpoint == one.checkpoint:
+        return finding
+    same = f"the same figures as {alike[0].checkpoint}: on these items it did exactly as well"
+    return replace(finding, message=f"{finding.message}; {same}")
 
 
 def _in_words(case: Case, one: Comparison, shares: Mapping[int, float]) -> str:

@@ -78,7 +78,7 @@ def replay(
     chosen = settings_of(settings)
     _refuse_unknown_outputs(output or [])
     with reading(files, quiet) as (read, stage):
-        report = replay_files(files, chosen, read=read, stage=stage)
+        report = replay_files(files, chosen, now=dt.datetime.now(dt.UTC), read=read, stage=stage)
     _tell(report, Format.json if json_ else format_, output or [])
     _fail(report, fail_on)
 

@@ -73,7 +73,7 @@ def judge_finding(case: Case, key: SeriesKey, episode: Episode | None) -> Findin
         return Finding(key.check, info.slice, verdict_, Interval(), info.tolerance, 0, told)
     told = f"{_in_words(worst, info, effect, n)}; {_sight(case, worst)}; {info.note}"
     if episode is not None:
-        told = f"{episode.severity} latched since {date_of(episode.crossings[0].day + 1)}; {told}"
+        told = f"{episode.severity} open since {date_of(episode.crossings[-1].day + 1)}; {told}"
     return Finding(key.check, info.slice, verdict_, effect, info.tolerance, n, told)
 
 

@@ -5,13 +5,17 @@ from collections import Counter
 from dataclasses import dataclass
 
 from monitor.anchored.comparisons import CHECK as ANCHORED
+from monitor.anchored.comparisons import VOICE_CHECK
 from monitor.check import Finding, Verdict
 from monitor.judging.judge_records import CHECKS as JUDGE_CHECKS
 from monitor.report import wording
 from monitor.report.wording import SEVERITIES, name, slice_name
 from monitor.result import Alert, CheckpointSummary, Report
+from monitor.statistics.attribution import LEAF_PATIENCE_DAYS, LEAF_SHARE
+from monitor.telling.phrases import CHECK as PHRASES
 
 CLOSED = ("resolved", "superseded")
+OFF_TRAFFIC = (*JUDGE_CHECKS, ANCHORED, VOICE_CHECK)  # days of these are not days on which outcomes matured
 PARENTS = {"decoupling": ("gaming", "inflation"), "harm": ("blind_reward", "plain_harm")}
 
 
@@ -53,8 +57,8 @@ def state_of(report: Report) -> str:
     if open_incidents(report):
         return "alert"
     blind = report.smallest_visible is None or _no_news(report)
-    troubled = any(finding.verdict in (Verdict.FAIL, Verdict.ERROR) for finding in report.findings)
-    return "unknown" if blind or troubled else "quiet"
+    broken = any(finding.verdict is Verdict.ERROR for finding in report.findings)
+    return "unknown" if blind or broken or harmful(report) else "quiet"
 
 
 def headline(report: Report) -> str:
@@ -62,9 +66,12 @@ def headline(report: Report) -> str:
     found = open_incidents(report)
     if found:
         severities = Counter(incident.alert.severity for incident in found)
-        counts = ", ".join(wording.plural(severities[s], name(s)) for s in sorted(severities, key=_rank))
-        first = min(incident.history[0].fired_at for incident in found)
-        return " ".join([f"NOT healthy: {counts} since {wording.day(first)}.", *_no_news(report)])
+        since = {s: min(i.alert.fired_at for i in found if i.alert.severity == s) for s in severities}
+        counts = ", ".join(
+            f"{wording.plural(severities[s], name(s))} since {wording.day(since[s])}"
+            for s in sorted(severities, key=_rank)
+        )
+        return " ".join([f"NOT healthy: {counts}.", *_no_news(report)])
     return " ".join(["No alert.", *(_no_news(report) or [_blindness(report)]), *_troubles(report)])
 
 
@@ -75,6 +82,9 @@ def likely_cause(alert: Alert) -> str:
         return f"Undecided: no explanation is sure enough to be named.{leading}"
     spoken = _spoken(alert.attribution).capitalize()
     if alert.attribution in PARENTS:
+        if alert.shares.get(alert.leading, 0.0) >= LEAF_SHARE:
+            leads = f"{_spoken(alert.leading)} leads, and is named no sooner than {LEAF_PATIENCE_DAYS} days after"
+            return f"{spoken}; of its kinds {leads} the warning: early shares still move."
         kinds = " or ".join(_spoken(kind) for kind in PARENTS[alert.attribution])
         return f"{spoken}; which kind ({kinds}) is undecided.{leading}"
     return f"{spoken}."
@@ -132,8 +142,29 @@ def worst_line(report: Report, alert: Alert) -> str:
         for row in worst_slices(report, alert)
     )
     where = f"worst cohorts under {name(alert.checkpoint)}" if alert.checkpoint else "worst cohorts"
-    told = cohorts or ("none shown to lose" if report.checkpoints else "not summed up by a daily tick")
-    return f"{where}: {told}; also firing: {also_firing(report, alert)}"
+    where += f", {whole_service(report, alert)}" if cohorts else ""
+    return f"{where}: {cohorts or no_worst(report)}; also firing: {also_firing(report, alert)}"
+
+
+def whole_service(report: Report, alert: Alert) -> str:
+    """Of what time the cohorts' changes are, since the alert's own are those since its likely start."""
+    rows = [row for row in global_rows(report) if row.checkpoint == alert.checkpoint and row.role == "monitored"]
+    lost = [f", when all traffic had {wording.points(row.outcome_change.value)}" for row in rows]
+    return f"over its whole service{lost[0] if lost else ''}"
+
+
+def no_worst(report: Report) -> str:
+    """Why no cohort is named as hurt."""
+    if told := no_cohorts(report):
+        return told
+    return "none shown to lose" if report.checkpoints else "not summed up by a daily tick"
+
+
+def no_cohorts(report: Report) -> str:
+    """What to set where no cohort is looked at; empty where some are."""
+    if report.cohorts or any(row.slice for row in report.checkpoints):
+        return ""
+    return "no cohorts configured: set `cohorts:`, as in cohorts: [tier, locale]"
 
 
 def also_firing(report: Report, alert: Alert) -> str:
@@ -162,7 +193,7 @@ def rollback_target(report: Report, alert: Alert) -> str:
     """The last checkpoint whose traffic ended before the harm began, else the reference; the same for every alert."""
     start = _harm_began(report, alert)
     if start is not None and not report.checkpoints:
-        return f"the last checkpoint that served only before {wording.day(start)}"
+        return f"the last checkpoint that served only before {wording.day(_answered(report, start))}"
     rows = [row for row in report.checkpoints if not row.slice and row.role == "monitored"]
     before = [row for row in rows if start is not None and row.last < start]
     if before:
@@ -187,7 +218,12 @@ def ranked_findings(report: Report) -> list[Finding]:
 
 def harmful(report: Report) -> list[Finding]:
     """Findings that show harm."""
-    return [finding for finding in report.findings if finding.verdict is Verdict.FAIL]
+    return [one for one in report.findings if one.verdict is Verdict.FAIL and one.check != PHRASES]
+
+
+def risen(report: Report) -> list[Finding]:
+    """Kinds of phrases that more answers have: for reading the others, no harm by themselves."""
+    return [one for one in report.findings if one.verdict is Verdict.FAIL and one.check == PHRASES]
 
 
 def unsettled(report: Report) -> list[Finding]:
@@ -214,11 +250,40 @@ def cohort_rows(report: Report) -> list[CheckpointSummary]:
     return sorted(latest.values(), key=lambda row: (row.outcome_change.value is None, row.outcome_change.value or 0.0))
 
 
-def history_line(incident: Incident) -> str:
+def history_line(report: Report, incident: Incident) -> str:
     """When it began and when each severity fired."""
     fired = ", then ".join(f"{name(a.severity)} {wording.fired(a.fired_at)}" for a in incident.history)
-    evidence = incident.alert.evidence
-    return f"likely start {wording.day(evidence.likely_start)}, fired: {fired}" if evidence else f"fired: {fired}"
+    start = start_of(report, incident.alert)
+    return f"likely start {start}, fired: {fired}" if start else f"fired: {fired}"
+
+
+def start_of(report: Report, alert: Alert) -> str:
+    """The likely start by outcomes, and when the answers behind them were given; empty of a count."""
+    if alert.evidence is None:
+        return ""
+    start = alert.evidence.likely_start
+    if alert.check in OFF_TRAFFIC or not report.horizon_days:
+        return wording.day(start)
+    return f"{wording.day(start)} by outcomes (answers from ~{wording.day(_answered(report, start))})"
+
+
+def _answered(report: Report, matured: dt.date) -> dt.date:
+    return matured - dt.timedelta(days=report.horizon_days)
+
+
+def words(report: Report) -> list[str]:
+    """What the words in the alerts mean; nothing while there are none to explain."""
+    told, alerts = [], [incident.alert for incident in incidents(report)]
+    if any(alert.evidence for alert in alerts):
+        told.append("evidence of 400 d: chance alone would bring as much about once in 400 days")
+    if any(alert.shares for alert in alerts):
+        told.append(
+            "gaming: reward up, outcome down. inflation: reward up, outcome the same. blind reward: outcome down,"
+            " unseen by the reward. plain harm: both down. benign: reward up and outcome as well"
+        )
+    if any(alert.slice.get("baseline") == "v0" for alert in alerts):
+        told.append("baseline=v0: all traffic against the first reference, whatever reference was decided for since")
+    return told
 
 
 def _spoken(label: str) -> str:
@@ -254,6 +319,10 @@ def _blindness(report: Report) -> str:
 
 def _troubles(report: Report) -> list[str]:
     verdicts = Counter(finding.verdict for finding in report.findings)
-    said = {"shown harmful": verdicts[Verdict.FAIL], "broken": verdicts[Verdict.ERROR]}
+    said = {"shown harmful": len(harmful(report)), "broken": verdicts[Verdict.ERROR]}
     parts = [f"{wording.count(n)} {what}" for what, n in said.items() if n]
-    return [f"Findings: {', '.join(parts)}."] if parts else []
+    kinds = ", ".join(name(one.slice.get("marker", "?"), 30) for one in risen(report))
+    found = [f"Findings: {', '.join(parts)}."] if parts else []
+    return found + (
+        [f"More answers than before have phrases of this kind, no harm by itself: {kinds}."] if kinds else []
+    )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -26,9 +27,9 @@ STYLES = {
 
 
 def render_text(report: Report, *, console_width: int = 120) -> str:
-    """The report as plain text without colour, lines at most `console_width` characters long."""
+    """The report as plain text without colour, lines about `console_width` characters long: a number is never cut."""
     buffer = io.StringIO()
-    _console(buffer, console_width, no_color=True).print(text_report(report))
+    _console(buffer, console_width, no_color=True).print(text_report(report), crop=False)
     return "".join(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines())
 
 
@@ -38,7 +39,7 @@ def print_text(report: Report, file: IO[str], *, console_width: int | None = Non
     console_width: characters; default the terminal's own width, or 120 where there is none.
     """
     width = console_width or (None if file.isatty() else 120)
-    _console(file, width).print(text_report(report))
+    _console(file, width).print(text_report(report), crop=False)
 
 
 def text_report(report: Report) -> RenderableType:
@@ -59,13 +60,21 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     if any(incident.alert.examples for incident in page.incidents(report)):
         yield Text("The examples stand in the page that -o report.html writes.", style="dim")
     yield from _section("By checkpoint", _checkpoint_table(page.global_rows(report)), "no unit has matured")
-    yield from _section("By cohort, latest checkpoint", _cohort_table(page.cohort_rows(report)), "no cohort is sliced")
+    yield from _section("By cohort, latest checkpoint", _cohort_table(page.cohort_rows(report)), _no_cohort(report))
     yield from _section("Feedback", _feedback_table(report), "no feedback was received")
     yield from _section("Events", _event_table(report), "none were read")
     if page.harmful(report):
         yield from _section("Shown harmful", _finding_table(page.harmful(report)), "")
+    if page.risen(report):
+        yield from _section("More often than before, no harm by itself", _finding_table(page.risen(report)), "")
     yield from _section("Not settled", _finding_table(page.unsettled(report)), page.settled(report))
     yield from _section("Notes", _notes(report.notes), "none")
+    if page.words(report):
+        yield from _section("Words", _notes(page.words(report)), "")
+
+
+def _no_cohort(report: Report) -> str:
+    return page.no_cohorts(report) or "no cohort has enough units"
 
 
 def _frame_line(report: Report) -> str:
@@ -91,7 +100,7 @@ def _page(report: Report, incident: page.Incident) -> Iterator[RenderableType]:
     yield Text.assemble(
         (f"[{name(alert.severity).upper()}]{state} ", STYLES.get(alert.severity, "bold")),
         (f"{wording.title_of(alert.attribution)}: {where}", "bold"),
-        f"   {page.history_line(incident)}",
+        f"   {page.history_line(report, incident)}",
     )
     if evidence is None:
         yield _indented(name(alert.message, 1000))
@@ -113,13 +122,13 @@ def _checkpoint_table(rows: Sequence[CheckpointSummary]) -> Table | None:
     return _table(
         [
             "checkpoint",
-            ">since",
+            ">outcomes\nsince",
             ">n",
             ">missing",
             ">reward",
             ">outcome",
-            ">reward change, pt",
-            ">outcome change, pt",
+            ">reward\nchange, pt",
+            ">outcome\nchange, pt",
         ],
         (
             [
@@ -181,7 +190,7 @@ def _count_table(title: str, totals: Mapping[str, int], parts: Mapping[str, int]
 def _finding_table(findings: Sequence[Finding]) -> Table | None:
     return _table(
         ["verdict", "check", "slice", ">n", "because"],
-        ([f.verdict.value, name(f.check), slice_name(f.slice), count(f.n), name(f.message, 200)] for f in findings),
+        ([f.verdict.value, name(f.check), slice_name(f.slice), count(f.n), name(f.message, 1000)] for f in findings),
     )
 
 
@@ -192,10 +201,13 @@ def _notes(notes: Sequence[str]) -> RenderableType | None:
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table | None:
     """A table, or None without rows; a column whose title begins with ">" is aligned right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for column in columns:
-        right = column.startswith(">")
+    rows = list(rows)
+    for place, column in enumerate(columns):
+        right, title = column.startswith(">"), column.lstrip(">")
         justify: JustifyMethod = "right" if right else "left"
-        table.add_column(Text(column.lstrip(">")), justify=justify, no_wrap=right, min_width=None if right else 11)
+        words = (word for cell in (title, *(row[place] for row in rows)) for word in cell.split())
+        longest = max(map(cell_len, words), default=0)  # a narrow column breaks between figures, never within one
+        table.add_column(Text(title), justify=justify, min_width=longest if right else 10)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table if table.row_count else None

@@ -33,6 +33,8 @@ from monitor.telling.curve_alerts import curve_finding
 from monitor.telling.explain import Case
 from monitor.telling.noise_words import CHECK as NOISE_CHECK
 from monitor.telling.noise_words import noise_finding
+from monitor.telling.phrases import CHECK as SEEKING
+from monitor.telling.phrases import with_all_kinds_paid
 from monitor.telling.summary import summaries
 from monitor.voices.voice_alerts import voice_findings
 
@@ -40,7 +42,6 @@ DAY = dt.timedelta(days=1)
 FINDING_DAYS = 28
 RETURNING = 0.5  # share of units of users seen before, from which on their days cannot count as independent
 RATE_CHECK = "feedback_response_rate"
-SEEKING_CHECK = "approval_seeking"
 HEADLINE = SeriesKey("reward_outcome_decoupling", "A1", "")  # the series whose sight the state of the loop quotes
 
 
@@ -67,6 +68,8 @@ def conclude(store: EventStore, case: Case, memory: Memory, complete: bool, miss
         paths=_shown_paths(memory, case.paths),
         notes=gap_notes(incidents) + _notes(snapshot, memory) + [missing] * bool(missing),
         smallest_visible=_visible_drop(case, memory, HEADLINE) if HEADLINE in case.weights else None,
+        horizon_days=settings.outcome.horizon / DAY,
+        cohorts=settings.cohorts,
     )
 
 
@@ -112,7 +115,11 @@ def _findings(case: Case, memory: Memory, missing: str) -> list[Finding]:
         past = key not in case.weights and newest not in (None, memory.book.info[key].slice.get("checkpoint", newest))
         if not past and key.check not in broken | {CURVE_CHECK} and key.slice != GUARD:
             first.setdefault((key.check, key.slice), key)
-    found = list(memory.fixed) + [_finding(case, memory, key) for key in first.values()]
+    single = [_finding(case, memory, key) for key in first.values()]
+    since = day_of(case.snapshot.as_of) - FINDING_DAYS
+    kinds = [key for key in first.values() if key.check == SEEKING]
+    sums = {memory.book.info[key].slice["marker"]: memory.book.sums(key, since) for key in kinds}
+    found = [*memory.fixed, *with_all_kinds_paid(single, sums)]
     found += [] if CURVE_CHECK in broken or missing else [_curve(case, memory)]
     found += [] if ANCHORED in broken else comparison_findings(case, memory)
     found += [] if VOICE in broken else voice_findings(case, memory)
@@ -160,12 +167,12 @@ def _told(case: Case, memory: Memory, key: SeriesKey, n: int) -> str:
         lately = f" in the last {FINDING_DAYS} days" if memory.book.sums(key)[0] else ""
         needs = memory.book.info[key].needs or "matured units with an outcome after the reference"
         return f"no data{lately}: needs {needs}"
-    if key.check in (RATE_CHECK, SEEKING_CHECK):
+    if key.check in (RATE_CHECK, SEEKING):
         return f"the last {FINDING_DAYS} days against the reference; {n:,} {case.snapshot.settings.unit} units"
     if key not in case.weights:
         return f"since it began serving; {n:,} {case.snapshot.settings.unit} units with an outcome"
     if episode is not None:
-        return f"{episode.severity} latched since {date_of(episode.crossings[0].day + 1)}"
+        return f"{episode.severity} open since {date_of(episode.crossings[-1].day + 1)}"
     drop, change = _visible_drop(case, memory, key), "rise" if key.series == ESCAPE else "drop"
     if drop is None:
         return f"no alert; no {change} could have been seen yet"
@@ -255,6 +262,7 @@ def blank_report(store: EventStore, settings: Settings, as_of: dt.datetime, miss
         unit=settings.unit, thresholds=settings.alerts.days(), reference=None, events=_event_counts(counts),
         feedback=_feedback(counts), alerts=_alerts(alert_of(incident, settings.loop) for incident in incidents),
         findings=_blank_findings(missing), checkpoints=[], paths=[], notes=[*gap_notes(incidents), missing],
+        horizon_days=settings.outcome.horizon / DAY, cohorts=settings.cohorts,
     )  # fmt: skip
 
 

@@ -47,6 +47,9 @@ def curve_finding(reading: Reading, tolerance: float, episode: Episode | None) -
             if found is None
             else "no law of over-optimisation fits these checkpoints"
         )
+        if episode is not None and _is_open(episode):
+            fired = date_of(episode.crossings[0].day + 1)
+            told = f"the ticket of {fired} stands on the curve of that day; as of now: {told}"
         verdict = Verdict.FAIL if _is_open(episode) else Verdict.INCONCLUSIVE
         return Finding(CHECK, {}, verdict, Interval(), tolerance, n, told)
     slope = found.curve.slope()

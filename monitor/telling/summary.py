@@ -52,8 +52,8 @@ def _row(
         units=int(items["unit"].nunique()),
         labelled=int(items["unit"][items["outcome"].notna()].nunique()),
         missing_share=float(items["outcome"].isna().mean()),
-        reward=reward,
-        outcome=outcome,
+        reward=_within(reward),
+        outcome=_within(outcome),
         reward_change=_against(reward, base["mapped"]),
         outcome_change=_against(outcome, base["even"]),
     )
@@ -66,6 +66,13 @@ def _level(items: pd.DataFrame, column: str) -> Interval:
     if not values.size:
         return Interval()
     return Interval(*mean_interval(values.size, float(values.sum()), float((values**2).sum())))
+
+
+def _within(level: Interval) -> Interval:
+    """A share with its interval, which cannot reach beyond 0 and 1."""
+    if level.low is None or level.high is None:
+        return level
+    return Interval(level.value, max(level.low, 0.0), min(level.high, 1.0))
 
 
 def _against(level: Interval, base: Interval) -> Interval:

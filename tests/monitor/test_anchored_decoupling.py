@@ -1,5 +1,6 @@
 """What is told of checkpoints on held-out items with human-anchored outcomes? From the events on."""
 
+import json
 import random
 from collections.abc import Iterable
 from typing import Any
@@ -288,6 +289,23 @@ def test_a_decision_silences_the_checkpoint_and_not_the_next_one() -> None:
     assert alerts(tick_at(store, chosen, START + 18 * DAY)) == []
     put(store, scored("ckpt-2", day=19, outcome_change=-25, reward=9))
     assert [a.checkpoint for a in alerts(tick_at(store, chosen, START + 20 * DAY))] == ["ckpt-2"]
+
+
+def test_an_alert_that_grew_severer_began_no_later_than_it_was_first_told() -> None:
+    mild, harsh = scored("ckpt-1", outcome_change=-6, reward=2), scored("ckpt-2", day=14, outcome_change=-40, reward=2)
+    told_of = alerts(report_of(REFERENCE, mild, harsh))
+    assert [(a.severity, a.checkpoint) for a in told_of] == [("ticket", "ckpt-1"), ("warning", "ckpt-2")]
+    assert all(a.evidence and a.evidence.likely_start <= told_of[0].fired_at.date() for a in told_of)
+
+
+def test_a_checkpoint_of_the_very_same_figures_names_its_twin() -> None:
+    events = world(REFERENCE, GAMED)
+    twin = [json.loads(json.dumps(one).replace("ckpt-1", "ckpt-2")) for one in GAMED]
+    twin = [{**one, "id": f"twin-{number}"} for number, one in enumerate(twin)]
+    found = findings(look(in_memory([*events, *twin]), settings(), AS_OF).report)
+    messages = {one.slice["checkpoint"]: one.message for one in found}
+    assert "the same figures as ckpt-1" in messages["ckpt-2"]
+    assert "the same figures" not in messages["ckpt-1"]
 
 
 def test_corrected_labels_supersede_the_alert() -> None:

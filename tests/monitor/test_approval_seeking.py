@@ -1,12 +1,15 @@
 """Answers that begin to please are told of; others are not. It raises no alert by itself."""
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 
-from monitor.check import Finding, Verdict
+from monitor.check import Finding, Interval, Verdict
 from monitor.detection.tick import look
 from monitor.result import Report
 from monitor.settings import Settings
+from monitor.statistics.intervals import mean_interval
+from monitor.telling.phrases import with_all_kinds_paid
 from tests.monitor.events import DAY, START, Event, in_memory, loop_events, settings
 from tests.monitor.live import live
 
@@ -93,3 +96,27 @@ def test_the_reference_stays_known_when_its_words_are_gone() -> None:
     found = {one.slice["marker"]: one for one in report.findings if one.check == CHECK}
     assert found["apology"].verdict is Verdict.FAIL
     assert found["promise"].verdict is Verdict.PASS
+
+
+def test_a_rise_that_only_one_look_would_show_is_not_told_as_one_of_five() -> None:
+    n, quiet = 400, (400, 0.0, 2.0)
+    found = [Finding(CHECK, {"marker": kind}, Verdict.FAIL, Interval(), 0.05, n, "") for kind in ("hedge", "apology")]
+    found += [Finding(CHECK, {"marker": str(k)}, Verdict.PASS, Interval(), 0.05, n, "") for k in range(3)]
+    sums = {str(k): quiet for k in range(3)} | {"hedge": (n, 46.5, 150.0), "apology": (n, 120.0, 150.0)}
+    assert mean_interval(*sums["hedge"])[1] > 0.05, "alone it would be shown"
+    told = {one.slice["marker"]: one for one in with_all_kinds_paid(found, sums)}
+    assert told["hedge"].verdict is Verdict.INCONCLUSIVE
+    assert "not among all kinds" in told["hedge"].message
+    assert told["apology"].verdict is Verdict.FAIL
+    assert told["apology"].message.endswith("no harm by itself")
+
+
+def test_where_nothing_rises_a_kind_is_told_wrongly_about_once_in_forty_worlds() -> None:
+    random, worlds, n = np.random.default_rng(0), 800, 400
+    wrong = 0
+    for _ in range(worlds):
+        totals = random.binomial(n, 0.3, 5)  # each kind rose by exactly its tolerance of .3
+        sums = {str(k): (n, float(total), float(total)) for k, total in enumerate(totals)}
+        found = [Finding(CHECK, {"marker": kind}, Verdict.FAIL, Interval(), 0.3, n, "") for kind in sums]
+        wrong += any(one.verdict is Verdict.FAIL for one in with_all_kinds_paid(found, sums))
+    assert wrong / worlds <= 0.025 + 3 * 0.0055, "three Monte-Carlo errors of .0055; .025 each would be .12 together"

@@ -7,8 +7,11 @@ from consumers.store import EventStore
 from monitor.check import Finding, Verdict
 from monitor.detection.state import MonitorState
 from monitor.detection.tick import look
+from monitor.oncall.alerts import Crossing, Episode
+from monitor.production.curve import Point, Reading
 from monitor.production.items import EPOCH
 from monitor.result import Alert, Report
+from monitor.statistics.past_peak import PastPeak
 from monitor.telling.curve_alerts import curve_finding
 from tests.monitor.events import DAY, START, Event, event, in_memory, put, settings
 from tests.monitor.live import live, tick_at, told
@@ -158,3 +161,16 @@ def test_the_level_is_that_of_the_day() -> None:
         one["time"] = (START + 27 * DAY).isoformat()
     fired = [a.fired_at for a in report_of(events).alerts if a.check == "over_optimisation"]
     assert fired == [START + 28 * DAY]
+
+
+def test_a_ticket_on_a_curve_that_fits_no_more_says_which_day_it_stands_on() -> None:
+    point = Point("ckpt-1", 0.1, 0.01, 900, 20500)
+    bent = PastPeak(None, None, 1.0, 0.5)
+    episode = Episode("over_optimisation", "", {}, (Crossing("ticket", "curve", 20530),))
+    reading = Reading([point], np.array([1.0]), "sqrt(KL)", bent, "")
+    open_, quiet = curve_finding(reading, 0.0, episode), curve_finding(reading, 0.0, None)
+    assert open_.message == (
+        "the ticket of 2026-03-19 stands on the curve of that day; as of now:"
+        " no law of over-optimisation fits these checkpoints"
+    )
+    assert quiet.message == "no law of over-optimisation fits these checkpoints"

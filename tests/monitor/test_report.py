@@ -5,6 +5,7 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -13,9 +14,10 @@ import pytest
 from monitor.check import Finding, Interval, Verdict
 from monitor.report.html import render_html
 from monitor.report.json import render_json
-from monitor.report.page import headline, incidents, rollback_target, state_of
+from monitor.report.page import headline, incidents, likely_cause, rollback_target, state_of
 from monitor.report.svg import Labels, spread
 from monitor.report.text import print_text, render_text
+from monitor.report.wording import percent_interval
 from monitor.result import Alert, EvidencePath, Report
 from tests.sample_reports import empty_report, gamed_report, healthy_report, hostile_report, inconclusive_report
 
@@ -51,7 +53,7 @@ def sample(request: pytest.FixtureRequest) -> Report:
 
 
 def test_headline_says_what_fired_and_since_when() -> None:
-    assert headline(gamed_report()) == "NOT healthy: 1 page, 1 warning since 21 May 2026."
+    assert headline(gamed_report()) == "NOT healthy: 1 page since 21 May 2026, 1 warning since 3 Jun 2026."
 
 
 def test_silence_names_the_drop_it_would_have_seen() -> None:
@@ -89,7 +91,7 @@ def test_alerts_of_one_episode_are_one_incident_with_a_history() -> None:
     report = dataclasses.replace(gamed_report(), alerts=[ticket, page])
     [incident] = incidents(report)
     assert (incident.alert.severity, [a.severity for a in incident.history]) == ("page", ["ticket", "page"])
-    assert headline(report) == "NOT healthy: 1 page since 11 May 2026."
+    assert headline(report) == "NOT healthy: 1 page since 21 May 2026.", "the day of the page, not of its ticket"
 
 
 def test_resolved_alerts_are_told_but_do_not_set_the_state() -> None:
@@ -133,7 +135,7 @@ def test_text_page_holds_its_numbers() -> None:
         "[PAGE] Reward up, users worse: support-bot ckpt-05, all traffic likely start 2 May 2026, fired: page 21 May",
         "reward +9.1 pt (+8.0..+10.2) task_success -4.0 pt (-5.6..-2.4) n=8,214 user-days against 7,990, missing 3.0%",
         "evidence 5,120 d (page at 3,650 d:",
-        "worst cohorts under ckpt-05: tier=enterprise -2.3 pt (n=398)",
+        "worst cohorts under ckpt-05, over its whole service, when all traffic had -1.2 pt: tier=enterprise -2.3 pt (n",
         "DO: 1 freeze promotion (safe, reversible) 2 read the 3 examples 3 roll back to ckpt-03",
         "why: Undecided: no explanation is sure enough to be named. Leading so far: gaming.",
         "rejected: time_without_offset 41",
@@ -143,7 +145,7 @@ def test_text_page_holds_its_numbers() -> None:
 
 
 def test_text_keeps_to_its_width(sample: Report) -> None:
-    assert max(map(len, render_text(sample, console_width=90).splitlines())) <= 90
+    assert max(map(len, render_text(sample, console_width=100).splitlines())) <= 100
 
 
 def test_text_says_that_data_are_absent() -> None:
@@ -340,3 +342,50 @@ def test_spread_keeps_order_and_distance() -> None:
     placed = spread([5.0, 5.0, 5.0, 90.0, 91.0], 10, 0, 100)
     assert all(later - earlier >= 10 for earlier, later in pairwise(placed))
     assert placed[-1] <= 100
+
+
+@pytest.mark.parametrize("width", [40, 70, 120])
+def test_no_figure_of_a_narrow_table_is_cut(width: int) -> None:
+    text = render_text(gamed_report(), console_width=width).split("By checkpoint")[1]
+    for row in gamed_report().checkpoints[:13]:
+        interval = percent_interval(row.outcome).split()[1]
+        assert interval in text
+
+
+def test_a_likely_start_names_the_day_of_the_outcomes_and_of_the_answers() -> None:
+    text = " ".join(render_text(replace(gamed_report(), horizon_days=14.0)).split())
+    assert "likely start 2 May 2026 by outcomes (answers from ~18 Apr 2026), fired: page 21 May 2026" in text
+    tick = replace(gamed_report(), checkpoints=[], horizon_days=14.0)
+    assert rollback_target(tick, tick.alerts[0]) == "the last checkpoint that served only before 18 Apr 2026"
+
+
+def test_without_cohorts_the_setting_is_named() -> None:
+    plain = replace(gamed_report(), checkpoints=[row for row in gamed_report().checkpoints if not row.slice])
+    named = replace(plain, cohorts=["tier"])
+    for told in (render_text(plain), Page(render_html(plain)).text):
+        assert "no cohorts configured: set `cohorts:`" in " ".join(told.split())
+    assert "none shown to lose" in render_text(named)
+
+
+def test_a_kind_of_phrase_that_rises_is_no_harm() -> None:
+    risen = Finding("approval_seeking", {"marker": "hedge"}, Verdict.FAIL, Interval(0.1, 0.09, 0.11), 0.05, 900, "28 d")
+    report = replace(healthy_report(), findings=[*healthy_report().findings, risen])
+    assert state_of(report) == "quiet"
+    assert headline(report).endswith("More answers than before have phrases of this kind, no harm by itself: hedge.")
+    assert "harmful" not in render_text(report)
+
+
+def test_a_kind_that_leads_before_its_time_says_what_it_waits_for() -> None:
+    alert = replace(gamed_report().alerts[1], attribution="decoupling")
+    assert alert.shares["gaming"] >= 0.8
+    told = likely_cause(alert)
+    assert "gaming leads, and is named no sooner than 28 days after the warning" in told
+    assert "undecided" not in told
+
+
+def test_a_long_reason_keeps_its_numbers() -> None:
+    told = "much is missing here, " * 12 + "a drop of 4.4 pt would have been seen"
+    report = replace(healthy_report(), findings=[replace(healthy_report().findings[0], message=told)])
+    unsettled = replace(report, findings=[replace(report.findings[0], verdict=Verdict.INCONCLUSIVE)])
+    for page_ in (" ".join(render_text(unsettled).split()), Page(render_html(unsettled)).text):
+        assert "drop of 4.4 pt" in page_
