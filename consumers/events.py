@@ -153,7 +153,7 @@ def _parse_slowly(raw: bytes) -> Event:
         data = msgspec.convert(known, payload_type)
         time_us = microseconds(envelope.time)
     except msgspec.ValidationError as fault:
-        raise rejected_field(fault, "data") from None
+        raise rejected_field(fault, "data", payload_type) from None
     except ValueError as fault:
         raise EventRejected("bad_time", f"time: {fault}") from None
     return Event(envelope.source, envelope.id, envelope.type, time_us, data, extra or None)

@@ -2,7 +2,8 @@
 
 import json
 import re
-from typing import Any, Never
+from collections.abc import Iterator
+from typing import Any, Literal, Never, get_args, get_origin
 
 import msgspec
 
@@ -27,12 +28,31 @@ class EventRejected(Exception):  # noqa: N818 - a noun of the domain, not a faul
         self.detail = detail[:_DETAIL_CHARACTERS]
 
 
-def rejected_field(fault: msgspec.ValidationError, prefix: str) -> EventRejected:
-    """What msgspec objects to, as a rejection; `prefix` is the path of the decoded part, e.g. "data"."""
+def rejected_field(
+    fault: msgspec.ValidationError, prefix: str, decoded: type[msgspec.Struct] | None = None
+) -> EventRejected:
+    """What msgspec objects to, as a rejection; `prefix` is the path of the decoded part, e.g. "data".
+
+    decoded: the type it was decoded to, whose values are listed where another was sent.
+    """
     message, _, path = str(fault).partition(" - at `$")
+    if "enum value" in message and decoded is not None:
+        message += f"; use one of {', '.join(_choices(decoded, path.rstrip('`').strip('.').split('.')))}"
     where = (prefix + path.rstrip("`")).strip(".") or "event"
     reason = next((reason for part, reason in _REASONS if part in message), "bad_value")
     return EventRejected(reason, f"{where}: {message}")
+
+
+def _choices(decoded: Any, path: list[str]) -> Iterator[str]:
+    """The values that a field at a path may have, its types nested or not."""
+    if not path:
+        yield from map(str, get_args(decoded) if get_origin(decoded) is Literal else ())
+    for part in get_args(decoded) if get_origin(decoded) is not Literal else ():
+        yield from _choices(part, path)
+    if path and isinstance(decoded, type) and issubclass(decoded, msgspec.Struct):
+        for field in msgspec.structs.fields(decoded):
+            if field.name == path[0]:
+                yield from _choices(field.type, path[1:])
 
 
 def decode_json(raw: bytes) -> Any:

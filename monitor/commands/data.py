@@ -55,10 +55,15 @@ def validate(
         print_json(result)
     else:
         typer.echo("\n".join(f"{count:>10,}  {name}" for name, count in sorted(types.items())) or "no event")
-        for row in problems[:SHOWN]:
-            typer.echo(f"rejected  {row['source']} {row['position']}: {row['reason']}: {row['detail']}")
-        if len(problems) > SHOWN:
-            typer.echo(f"... and {len(problems) - SHOWN:,} more; --json lists all")
+        alike: dict[tuple[str, str], list[dict[str, str]]] = {}
+        for row in problems:
+            alike.setdefault((row["reason"], row["detail"]), []).append(row)
+        ranked = sorted(alike.items(), key=lambda one: -len(one[1]))
+        for (reason, detail), rows in ranked[:SHOWN]:
+            typer.echo(f"rejected  {len(rows):>10,}  {reason}: {detail}")
+            typer.echo(f"          {'first:':>10}  {rows[0]['source']} {rows[0]['position']}")
+        if len(ranked) > SHOWN:
+            typer.echo(f"... and {len(ranked) - SHOWN:,} more kinds of fault; --json lists all")
     if problems:
         raise typer.Exit(1)
 
@@ -76,7 +81,8 @@ def ingest(
 ) -> None:
     """Read events into a store, from where each file was left. Reading twice adds nothing.
 
-    Bad events are kept aside (`reward-drift rejected list`) and never stop the others. With --follow, SIGTERM or Ctrl-C
+    Bad events are kept aside (`reward-drift rejected list`), never stop the others and leave the exit status 0;
+    `reward-drift validate` before exits 1. With --follow, SIGTERM or Ctrl-C
     ends it after the batch in hand.
     """
     limit = _limit(settings)
@@ -91,11 +97,15 @@ def ingest(
     if json_ or format_ is Format.json:
         print_json({"events": counts, "feedback": feedback, "rejected": dict(done.rejected_by_reason)})
         return
+    if not any(counts.values()):
+        typer.echo("nothing new: what these files hold was read before, or they hold no event")
+        return
     typer.echo(", ".join(f"{count:,} {name}" for name, count in counts.items()))
     typer.echo("feedback: " + ", ".join(f"{count:,} {name}" for name, count in feedback.items()))
     if done.rejected:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in done.rejected_by_reason.items())
-        say(f"rejected: {reasons}; `reward-drift rejected list --store {shown(store)}` tells where and why")
+        share = f"{done.rejected:,} of {sum(counts.values()):,} events were NOT stored"
+        say(f"WARNING: {share}: {reasons}; where and why: reward-drift rejected list --store {shown(store)}")
 
 
 def _limit(settings: Path | None) -> int:

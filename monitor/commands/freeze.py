@@ -39,7 +39,7 @@ def freeze(
     if status:
         _tell(read_freeze(file), json_ or format_ is Format.json)
         return
-    held = frozen.freeze(file, _said(reason), by or _user(), dt.datetime.now(dt.UTC))
+    held = frozen.freeze(file, _said(reason, "refunds doubled since ckpt-07"), by or _user(), dt.datetime.now(dt.UTC))
     _tell(held, json_ or format_ is Format.json)
 
 
@@ -51,8 +51,15 @@ def unfreeze(
     json_: JsonOption = False,
 ) -> None:
     """End every freeze of promotion; the gate decides again."""
-    held = frozen.unfreeze(_file(settings), _said(reason), by or _user(), dt.datetime.now(dt.UTC))
-    _tell(held, json_ or format_ is Format.json)
+    file, why = _file(settings), _said(reason, "refunds are back to normal under ckpt-06")
+    was = read_freeze(file)
+    held = frozen.unfreeze(file, why, by or _user(), dt.datetime.now(dt.UTC))
+    if json_ or format_ is Format.json:
+        print_json(held.to_dict())
+    elif was.frozen:
+        typer.echo(f"no longer frozen, by {held.history[-1].by}: {held.history[-1].reason}; the gate decides again")
+    else:
+        typer.echo("it was not frozen: nothing to end, and nothing was written")
 
 
 def _file(settings: Path) -> Path:
@@ -62,9 +69,9 @@ def _file(settings: Path) -> Path:
     return freeze_file(settings)
 
 
-def _said(reason: str | None) -> str:
+def _said(reason: str | None, example: str) -> str:
     if reason is None or not reason.strip():
-        raise UsageFault('--reason: say why, for whoever meets it: --reason "refunds doubled since ckpt-07"')
+        raise UsageFault(f'--reason: say why, for whoever meets it: --reason "{example}"')
     return reason.strip().encode("utf-8", "replace").decode()
 
 

@@ -52,7 +52,11 @@ def label_queue(
     with existing_store(store) as opened:
         rows = next_labels(opened.engine, chosen, after_last_event(opened), items.value, count, seed)
     if not rows:
-        raise UsageFault(f"{store}: no {items.value} without a label; nothing to write")
+        other = Items.responses if items is Items.pairs else Items.pairs
+        raise UsageFault(
+            f"{store}: no {items.value} without a label; nothing to write. There may be {other.value}:"
+            f" reward-drift label-queue --items {other.value} -n {count} -o {output}"
+        )
     write_queue(rows, output)
     mapping.write_text(mapping_of(items.value, chosen), encoding="utf-8")
     say(f"{len(rows):,} {items.value} in {output}; import them with --mapping {mapping}")

@@ -26,6 +26,8 @@ from monitor.oncall.receivers.port import Route
 from monitor.production.items import microseconds
 from monitor.report.judges_html import judges_html
 from monitor.report.judges_json import cards_json
+from monitor.report.page import open_incidents
+from monitor.report.wording import plural
 from monitor.service import tick_store
 from monitor.serving.deadman import canary_arrives, pass_canary, watcher
 from monitor.serving.figures import save_figures
@@ -76,7 +78,7 @@ def _tick(settings: Settings, receivers: Sequence[str], work: Work) -> str:
     report = tick_store(work.store, settings, work.now, work.now, receivers)
     save_figures(work.store.engine, settings.loop, report, work.now)
     keep_purpose_days(work.store.engine)
-    return f"{len(report.alerts)} alerts"
+    return plural(len(open_incidents(report)), "open alert")
 
 
 def _alerts(settings: Settings, receivers: Sequence[str], work: Work) -> str:

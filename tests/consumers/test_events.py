@@ -37,7 +37,8 @@ def test_tombstone_is_rejected_as_empty(raw: bytes) -> None:
 def test_detail_names_the_field_and_what_was_expected() -> None:
     with pytest.raises(EventRejected) as rejection:
         parse_event(line("feedback", changes={"actor": {"role": "king"}}))
-    assert rejection.value.detail == "data.actor.role: Invalid enum value 'king'"
+    allowed = "end_user, engineer, on_call, annotator, support, bot, unknown"
+    assert rejection.value.detail == f"data.actor.role: Invalid enum value 'king'; use one of {allowed}"
     with pytest.raises(EventRejected) as rejection:
         parse_event(line("score", changes={"scorer": {}}))
     assert rejection.value.detail == "data.scorer: Object missing required field `name`"

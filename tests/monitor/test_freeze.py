@@ -125,7 +125,12 @@ def test_the_command_freezes_tells_and_ends(chosen: Path) -> None:
     told = reward_drift("freeze", "--status", "-s", chosen, "--json").json
     assert told["frozen"]
     assert [(one["action"], one["by"], one["reason"]) for one in told["history"]] == [("freeze", "ann", "refunds")]
-    assert reward_drift("unfreeze", "--reason", "settled", "-s", chosen).out == "not frozen\n"
+    asked = reward_drift("unfreeze", "-s", chosen)
+    assert asked.code == 2
+    assert "refunds are back to normal" in asked.err
+    ended = ("unfreeze", "--reason", "settled", "--by", "ann", "-s", chosen)
+    assert reward_drift(*ended).out == "no longer frozen, by ann: settled; the gate decides again\n"
+    assert reward_drift(*ended).out == "it was not frozen: nothing to end, and nothing was written\n"
 
 
 def test_the_status_of_the_loop_tells_a_freeze(chosen: Path) -> None:
