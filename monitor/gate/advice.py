@@ -27,8 +27,8 @@ WAY_OUT = {
     Decision.INCONCLUSIVE: "If that is more than you can get",
 }
 CHANGE = (
-    "limits (`checks`) and what is required (`gate.required`, `gate.protected`) may be changed in the settings before"
-    " the next run, not for this one"
+    "limits (a check's `tolerance`, under `checks`) and what is required (`gate.required`, `gate.protected`)"
+    " may be changed in the settings before the next run, not for this one"
 )
 
 RECORD = (

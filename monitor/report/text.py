@@ -132,7 +132,7 @@ def _checkpoint_table(rows: Sequence[CheckpointSummary]) -> Table | None:
         ],
         (
             [
-                name(row.checkpoint, 30) + ("" if row.role == "monitored" else f" ({name(row.role)})"),
+                name(row.checkpoint, 30) + ("" if row.role == "monitored" else f"\n({name(row.role)})"),
                 f"{row.first:%d %b}",
                 count(row.labelled),
                 percent(row.missing_share),

@@ -344,6 +344,12 @@ def test_spread_keeps_order_and_distance() -> None:
     assert placed[-1] <= 100
 
 
+def test_a_piped_table_has_one_line_a_checkpoint() -> None:
+    lines = render_text(gamed_report()).splitlines()
+    (row,) = (line for line in lines if line.strip().startswith("ckpt-12 "))
+    assert row.split()[-2:] == ["-4.0", "(-7.3..-0.7)"]
+
+
 @pytest.mark.parametrize("width", [40, 70, 120])
 def test_no_figure_of_a_narrow_table_is_cut(width: int) -> None:
     text = render_text(gamed_report(), console_width=width).split("By checkpoint")[1]
