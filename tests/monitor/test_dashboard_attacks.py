@@ -310,7 +310,7 @@ def test_a_command_of_a_page_runs_nothing_that_a_name_says(tmp_path: Path) -> No
         put(store, [event("checkpoint", NOW, {"checkpoint": "x; touch $(id) 'y'"})])
         page = html.unescape(client.get("/checkpoint", params={"name": "x; touch $(id) 'y'"}).text)
     commands = [shlex.split(one) for one in re.findall(r"<code>(reward-drift gate --candidate [^<]*)</code>", page)]
-    assert [one[3] for one in commands] == ["x; touch $(id) 'y'"] * 2
+    assert [one[3:] for one in commands] == [["x; touch $(id) 'y'", "--reference", "NAME"]] * 2
 
 
 def test_a_record_that_was_edited_decides_nothing(tmp_path: Path) -> None:
