@@ -32,7 +32,7 @@ from monitor.web.app import create_app
 from monitor.web.server import answering
 from monitor.web.state import Dashboard
 from tests.benchmarks.loop_events import DAYS, FIRST, SETTINGS, write_events
-from tests.benchmarks.results_file import save
+from tests.benchmarks.results_file import MACHINE, save
 
 COHORTS = {"team": 200}
 ROUNDS = 30
@@ -74,7 +74,13 @@ def main() -> None:
             "whole_tables_of_events_that_the_first_page_reads": ", ".join(_whole(reads)) or "none",
             "how_the_first_page_reads": "; ".join(reads),
         },
+        MACHINE if kind == "sqlite" else f"{MACHINE.rpartition(', ')[0]}, PostgreSQL {_release(store)}",
     )
+
+
+def _release(store: EventStore) -> str:
+    with store.engine.connect() as connection:
+        return ".".join(map(str, (connection.dialect.server_version_info or ())[:2]))  # type: ignore[attr-defined]
 
 
 def _fill(store: EventStore, settings: Settings, events: int, file: Path) -> None:
