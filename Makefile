@@ -54,6 +54,8 @@ bench-full: $(VENV)/.rivals
 	$(BIN)/python -m tests.benchmarks.calibrator_table
 	$(BIN)/python -m tests.benchmarks.stream_bench
 	$(BIN)/python -m tests.benchmarks.scoring_bench
+	$(BIN)/python -m tests.benchmarks.gate_bench
+	$(BIN)/python -m tests.benchmarks.dashboard_bench
 
 soak: $(VENV)/.installed
 	$(BIN)/python -m tests.soak
