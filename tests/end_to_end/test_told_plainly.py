@@ -83,3 +83,12 @@ def test_every_runbook_that_asks_for_labels_says_of_what() -> None:
     asked = [line for line in lines if "label-queue -" in line]
     assert asked
     assert all("--items" in line for line in asked)
+
+
+def test_a_level_of_few_answers_stays_a_share(place: Path) -> None:
+    events = list(loop_events(days=14, reference_days=10, per_day=1))
+    rows = replay([str(written(place / "events.jsonl", events))], settings(cohorts=["tier"])).checkpoints
+    few = [level for row in rows for level in (row.reward, row.outcome) if level.low is not None]
+    assert few
+    assert all(level.low >= 0 and level.high <= 1 for level in few)
+    assert any((level.low, level.high) == (0, 1) for level in few), "so few that nothing is known"
