@@ -231,7 +231,7 @@ def _then(alert: Alert, known_: Known) -> str:
     if alert.attribution == SHARED:
         return "look for an outage; rolling back would not help"
     if alert.check == DECOUPLING_CHECK and (alert.attribution == "inflation" or not _is_hurting(alert)):
-        return "have people label (reward-drift label-queue) before any roll-back"
+        return "have people label (reward-drift label-queue --items responses) before any roll-back"
     if alert.checkpoint and alert.checkpoint not in known_.serving and not known_.successors(alert):
         return f"do not promote {wording.name(alert.checkpoint)}"
     return _way_back(alert, known_)

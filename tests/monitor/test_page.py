@@ -239,7 +239,7 @@ def test_nobody_is_called_hurt_whose_outcome_may_be_as_before(life: Life, attrib
     life.cross("page")
     tell(life, attribution=attribution, outcome_change=FLAT)
     assert page(life)[3].endswith(
-        "THEN: have people label (reward-drift label-queue) before any roll-back. TONIGHT: it serves users now"
+        "THEN: have people label (reward-drift label-queue --items responses) before any roll-back. TONIGHT: it serves users now"
     )
 
 
