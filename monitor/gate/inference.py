@@ -125,7 +125,11 @@ def _hollow(found: Tested, level: float | None) -> Tested:
     if level is None or level > finding.tolerance:
         return found
     stands = f"the outcome stands at {100 * level:.2g} points in the reference"
-    needs = f"a tolerance below that: {stands}, so that it cannot fall by {100 * finding.tolerance:g}"
+    lower = "" if level <= 0 else ", or a tolerance below that"
+    needs = (
+        f"an outcome that the reference reaches more often{lower}: {stands}, so that it cannot fall by"
+        f" {100 * finding.tolerance:g}"
+    )
     verdict = Verdict.INCONCLUSIVE if finding.verdict is Verdict.PASS else finding.verdict
     hollow = replace(finding, verdict=verdict, needs=needs, n_needed=None, pairs_needed=None)
     return replace(found, finding=hollow, p_safe=1.0)

@@ -115,7 +115,7 @@ def _own(alert: Alert, members: Sequence[StoredEpisode]) -> StoredEpisode:
 
 def _what(alert: Alert, known_: Known) -> str:
     """Product, harm, for whom, under which checkpoint, since when."""
-    told = f"alert of {alert.fired_at.astimezone(dt.UTC):%-d %b %H:%M} UTC"
+    told = f"alert since {alert.fired_at.astimezone(dt.UTC):%-d %b %H:%M} UTC"
     head = f"[{wording.name(alert.severity).upper()}] {wording.name(known_.loop, 30)}: "
     head += page_words.harm(alert, known_.outcome)
     if alert.evidence is None:
@@ -141,8 +141,9 @@ def _checkpoint(alert: Alert, known_: Known) -> list[str]:
     live = known_.serving.get(alert.checkpoint)
     if live is None:
         later = known_.successors(alert)
-        now = f"since replaced by {wording.name(later[0])}, LIVE" if later else "not serving"
-        return [f"{wording.name(alert.checkpoint)}, {now}."]
+        if later:
+            return [f"Live now: {wording.name(later[0])}, which followed {wording.name(alert.checkpoint)}."]
+        return [f"{wording.name(alert.checkpoint)}, not serving."]
     since = f" since {live.since.astimezone(dt.UTC):%-d %b}" if live.since else ""
     return [f"{wording.name(alert.checkpoint)} LIVE{since} (now {live.share:.0%})."]
 
@@ -220,8 +221,8 @@ def _do(alert: Alert, mine: StoredEpisode, known_: Known) -> str:
         steps = f"{first}: the steps below. THEN: {freeze} until it is settled (can be undone)"
     else:
         live = [alert.checkpoint] if alert.checkpoint in known_.serving else known_.successors(alert)
-        stays = f", {wording.name(live[0])} STAYS LIVE" if live and alert.attribution != SHARED else ""
-        steps = f"{first}: {freeze} (can be undone; stops promotions only{stays}). THEN: {_then(alert, known_)}"
+        stays = f"; {wording.name(live[0])} STAYS LIVE" if live and alert.attribution != SHARED else ""
+        steps = f"{first} stop promotions: {freeze} (can be undone{stays}). THEN: {_then(alert, known_)}"
     return f"{steps}. {_when(alert, known_)}"
 
 
@@ -243,7 +244,7 @@ def _way_back(alert: Alert, known_: Known) -> str:
     start = known_.answered(alert.evidence)
     before = known_.before.get(start)
     if before and before.back:
-        return f"roll back to {wording.name(before.back, 80)}"
+        return f"roll back to {wording.name(before.back, 80)} with your own tools"
     if before or any(one.fingerprint == alert.fingerprint for one in known_.open_alerts):
         return "no earlier checkpoint is known to roll back to"
     return f"roll back to the last checkpoint that served before {start:%-d %b}"
@@ -255,8 +256,8 @@ def _when(alert: Alert, known_: Known) -> str:
         return SOON.get(alert.severity, SOON["ticket"])
     if alert.evidence is None:
         return "TONIGHT: harm would not be seen meanwhile"
-    if known_.successors(alert):
-        return "TONIGHT: what serves now came after it, and nothing shows that the harm ended"
+    if later := known_.successors(alert):
+        return f"TONIGHT: {wording.name(later[0])} is live, and nothing shows that the harm ended"
     if alert.checkpoint and alert.attribution != SHARED and alert.checkpoint not in known_.serving:
         return "Can wait for 08:00: it serves nobody"
     return "TONIGHT: users are being hurt now" if _is_hurting(alert) else "TONIGHT: it serves users now"

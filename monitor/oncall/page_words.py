@@ -77,7 +77,8 @@ def effect(alert: Alert, outcome: str, unit: str) -> str:
     before = "" if alert.check in ON_HELD_OUT else f", {alert.evidence.reference_units:,} before"
     missing = alert.evidence.missing_share
     gaps = f", {missing:.0%} of outcomes missing" if missing > MUCH_MISSING else ""
-    return f"{told}, n={alert.n:,} {counted(alert, unit)}{before}{gaps}"
+    since = " since" if before else ""
+    return f"{told}, n={alert.n:,} {counted(alert, unit)}{since}{before}{gaps}"
 
 
 def _levels(alert: Alert) -> str:

@@ -122,7 +122,7 @@ def not_tested_told(report: GateReport) -> str:
     idle = not_tested(report)
     if not idle:
         return ""
-    told = f"Not tested: {not_tested_counted(report)} had no data. They count neither for nor against."
+    told = f"Not tested: {not_tested_counted(report)} had no data. None of them blocks, and a GO does not cover them."
     topics = list(dict.fromkeys(_topic(one) for one in _without_data(report)))
     return f"{told} Among them: {', '.join(topics)}." if topics else told
 

@@ -218,7 +218,8 @@ def _sure_of_harm(report: GateReport) -> str:
     for high, one in ends:
         if high is not None and high < 0:
             return (
-                f"{promise}; here the drop is at least {_size(high)} points where {gate_words.allowed(one)} is allowed."
+                f"{promise}; here the drop {gate_words.where(one)} is at least {_size(high)} points where"
+                f" {gate_words.allowed(one)} is allowed."
             )
     return f"{promise}."
 

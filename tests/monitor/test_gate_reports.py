@@ -114,8 +114,8 @@ def test_markdown_alone_answers_what_blocks_how_sure_and_what_now() -> None:
     )
     told = "\n".join(lines)
     for part in (
-        "this gate would wrongly say NO-GO at most 5 times in 100; here the drop is at least 2.4 points where 2.0 is"
-        " allowed.",
+        "this gate would wrongly say NO-GO at most 5 times in 100; here the drop on tier=enterprise is at"
+        " least 2.4 points where 2.0 is allowed.",
         "Outcome: `resolved`, what really came of an answer. Reward: `helpful-rm`, what the model is trained on.",
         "outcome -4.0 points, between -5.6 and -2.4 (from 71.2% to 67.2%); a fall of 2.0 is allowed; 1,240 prompts.",
         "Reward: +6.1 points, between +4.9 and +7.3",
@@ -214,7 +214,10 @@ def test_harm_that_only_the_promise_of_the_reward_shows_tells_the_outcome_itself
 def test_checks_without_data_are_counted_in_sight_and_named_in_a_fold() -> None:
     told = gate_markdown(blocked_gate())
     shown, _, folded = told.partition("<details>")
-    sentence = "**Not tested:** 2 of 7 checks had no data. They count neither for nor against. Among them: golden items"
+    sentence = (
+        "**Not tested:** 2 of 7 checks had no data. None of them blocks, and a GO does not cover them. Among them:"
+        " golden items"
+    )
     assert sentence in shown
     assert "golden_items" not in shown
     assert "- `golden_items`: needs a category of kind golden" in folded

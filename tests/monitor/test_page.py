@@ -76,19 +76,19 @@ def test_a_page_is_five_lines_that_answer_four_questions(life: Life) -> None:
     what, sure, who, do, on = page(life)
     assert re.fullmatch(
         rf"\[PAGE\] loop: task_success -7\.7 pt, reward \+9\.1 pt\. All users\. {ALERT.checkpoint} LIVE since"
-        r" \d+ \w+ \(now 100%\)\. Began by ~\d+ \w+, alert of \d+ \w+ \d\d:\d\d UTC",
+        r" \d+ \w+ \(now 100%\)\. Began by ~\d+ \w+, alert since \d+ \w+ \d\d:\d\d UTC",
         what,
     )
     assert sure == (
         "CHANCE ALONE: at most once in 70 years over all checks (threshold 10 years). task_success from 70% to 62%:"
-        " -7.7 pt (95%: -10.6..-4.8), n=1,158 responses, 8,838 before"
+        " -7.7 pt (95%: -10.6..-4.8), n=1,158 responses since, 8,838 before"
     )
     assert who == (
         "WHO: all users -7.7 pt (n=1,158). Inputs fresh (oldest: answer in production, 24 h), no gap in the data"
     )
     assert do == (
-        f"NOW: reward-drift freeze --reason 'alert 1' (can be undone; stops promotions only, {ALERT.checkpoint} STAYS"
-        " LIVE). THEN: roll back to old (served before). TONIGHT: users are being hurt now"
+        f"NOW stop promotions: reward-drift freeze --reason 'alert 1' (can be undone; {ALERT.checkpoint} STAYS LIVE)."
+        " THEN: roll back to old (served before) with your own tools. TONIGHT: users are being hurt now"
     )
     assert on == (
         "more: reward-drift alerts show 1 | steps: reward-drift runbook reward_outcome_decoupling (part: Reward up,"
@@ -106,7 +106,7 @@ def test_the_page_leaves_with_the_message(life: Life) -> None:
     life.cross("page")
     with life.store.engine.connect() as connection:
         body = connection.exec_driver_sql("SELECT body FROM outbox").scalar_one()
-    assert "NOW: reward-drift freeze" in body
+    assert "NOW stop promotions: reward-drift freeze" in body
 
 
 def test_a_change_that_may_be_none_is_called_noise(life: Life) -> None:
@@ -157,7 +157,7 @@ def test_the_worst_of_several_speaks_and_its_number_stands_in_every_command(life
     mild, worst = tell(life, n=10), tell(life, 2, n=100_000, checkpoint="other")
     members = [life.stored(1), life.stored(2)]
     lines = page_lines(combined([mild, worst], "loop", "loop"), members, facts(life))
-    assert f" for tier=pro. other, since replaced by {ALERT.checkpoint}, LIVE. " in lines[0]
+    assert f" for tier=pro. Live now: {ALERT.checkpoint}, which followed other. " in lines[0]
     assert "+2 more alerts: reward-drift alerts list. " in lines[2]
     for line in lines[3:]:
         assert re.findall(r"(?:alert|show|ack) (\d+)", line) == ["2"] * len(re.findall(r"(?:alert|show|ack) \d", line))
@@ -173,7 +173,9 @@ def test_stale_data_are_a_doubt_on_the_page(life: Life) -> None:
 def test_an_alert_about_the_machinery_says_that_harm_would_not_be_seen(life: Life) -> None:
     life.observe(2)
     what, message, who, do, on = page(life)
-    assert what.startswith("[WARNING] loop: Data have stopped, stage=s0. Harm would not be seen meanwhile: alert of ")
+    assert what.startswith(
+        "[WARNING] loop: Data have stopped, stage=s0. Harm would not be seen meanwhile: alert since "
+    )
     assert message == "loop: late"
     assert who.startswith("WHO: nobody is known to be hurt, and harm would not be seen meanwhile. ")
     assert do == (
@@ -219,18 +221,18 @@ def test_a_checkpoint_that_a_later_one_replaced_cannot_wait(life: Life) -> None:
     life.cross("page")
     tell(life, outcome_change=HURT, attribution="gaming", evidence=evidence(likely_start=(START + 5 * DAY).date()))
     what, *_, do, _ = page(life)
-    assert f"{ALERT.checkpoint}, since replaced by newest, LIVE." in what
+    assert f"Live now: newest, which followed {ALERT.checkpoint}." in what
     assert "newest STAYS LIVE" in do
     assert do.endswith(
-        "THEN: roll back to old (served before). TONIGHT: what serves now came after it, and nothing shows that the"
-        " harm ended"
+        "THEN: roll back to old (served before) with your own tools. TONIGHT: newest is live, and nothing shows that"
+        " the harm ended"
     )
 
 
 @pytest.mark.parametrize(("severity", "soon"), [("warning", "Today"), ("ticket", "This week")])
 def test_less_than_a_page_can_wait(life: Life, severity: str, soon: str) -> None:
     life.cross(severity)
-    assert page(life)[3].startswith("FIRST: ")
+    assert page(life)[3].startswith("FIRST stop promotions: ")
     assert page(life)[3].endswith(f". {soon} is soon enough")
 
 
@@ -239,7 +241,8 @@ def test_nobody_is_called_hurt_whose_outcome_may_be_as_before(life: Life, attrib
     life.cross("page")
     tell(life, attribution=attribution, outcome_change=FLAT)
     assert page(life)[3].endswith(
-        "THEN: have people label (reward-drift label-queue --items responses) before any roll-back. TONIGHT: it serves users now"
+        "THEN: have people label (reward-drift label-queue --items responses) before any roll-back. TONIGHT: it serves"
+        " users now"
     )
 
 
