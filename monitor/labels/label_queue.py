@@ -16,11 +16,13 @@ from sqlalchemy import Engine
 from monitor.labels.label_worth import RECENT_DAYS, unlabelled_pairs, unlabelled_responses, words_of
 from monitor.production.items import DAY_US, microseconds
 from monitor.settings import Settings
+from monitor.spreadsheet import inert
 from monitor.statistics.label_draw import draw_chances, systematic_draw
 
 FLOOR = 0.5  # share of the labels spread evenly, so that no item is out of reach
 CHOICES = {"a": "a", "b": "b", "tie": "tie"}
 SUCCESS = {"1": True, "0": False, "yes": True, "no": False}
+WORDS = ("prompt", "answer", "a", "b", "why")  # columns that a stranger wrote, cohorts in the last
 
 
 def next_labels(
@@ -46,14 +48,17 @@ def next_labels(
 
 
 def write_queue(rows: list[dict[str, Any]], path: Path) -> None:
-    """Write a queue as CSV or JSONL, by the file's name. Raises ValueError for another name."""
+    """Write a queue as CSV or JSONL, by the file's name. Raises ValueError for another name.
+
+    What people and models wrote cannot be run by the spreadsheet that opens the CSV; names of items stay as they are.
+    """
     if path.suffix == ".jsonl":
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     elif path.suffix == ".csv":
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, list(rows[0]))
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({**row, **{name: inert(row[name]) for name in WORDS if name in row}} for row in rows)
         path.write_text(text.getvalue(), encoding="utf-8", newline="")
     else:
         raise ValueError(f"{path}: end the name with .csv or .jsonl")

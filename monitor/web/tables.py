@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
+from monitor.spreadsheet import inert
+
 Cell = str | int | float | dt.date | None
-# What a spreadsheet takes for a formula at the beginning of a cell, in full width too, or behind what it may take for
-# the end of one: which character parts cells depends on where the reader lives.
-RISKY = re.compile(r"(^|[;|\t\r\n])(?=[\s\"\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])")
 NAME = re.compile(r"[^A-Za-z0-9.-]+")
 
 
@@ -47,12 +46,12 @@ def _shown(cell: Cell) -> str:
 
 def _inert(cell: Cell) -> Cell:
     """
-    >>> _inert("=cmd()"), _inert("a; =cmd()"), _inert(-0.04), _inert("2026-11-21"), _inert(float("nan"))
-    ("'=cmd()", "a;' =cmd()", -0.04, '2026-11-21', None)
+    >>> _inert("=cmd()"), _inert(-0.04), _inert(float("nan"))
+    ("'=cmd()", -0.04, None)
     """
     if _is_missing(cell):
         return None
-    return RISKY.sub(r"\1'", cell) if isinstance(cell, str) else cell
+    return inert(cell) if isinstance(cell, str) else cell
 
 
 def _is_missing(cell: Cell) -> bool:

@@ -77,6 +77,14 @@ def test_a_queue_of_more_than_there_are_holds_all() -> None:
     assert {row["propensity"] for row in rows} == {1.0}
 
 
+def test_no_answer_is_a_formula_of_whoever_opens_the_queue(tmp_path: Path) -> None:
+    write_queue(
+        [{"item_id": "-1", "prompt": "=cmd()", "answer": "+1; @x", "label": "", "why": "tier==a"}], tmp_path / "q.csv"
+    )
+    (row,) = csv.DictReader((tmp_path / "q.csv").open(newline=""))
+    assert row == {"item_id": "-1", "prompt": "'=cmd()", "answer": "'+1;' @x", "label": "", "why": "tier==a"}
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 def test_labels_come_back_as_what_people_said_and_only_once(tmp_path: Path, suffix: str) -> None:
     store, rows = queue(judgments())
