@@ -78,11 +78,11 @@ def test_a_queue_of_more_than_there_are_holds_all() -> None:
 
 
 def test_no_answer_is_a_formula_of_whoever_opens_the_queue(tmp_path: Path) -> None:
-    write_queue(
-        [{"item_id": "-1", "prompt": "=cmd()", "answer": "+1; @x", "label": "", "why": "tier==a"}], tmp_path / "q.csv"
-    )
-    (row,) = csv.DictReader((tmp_path / "q.csv").open(newline=""))
-    assert row == {"item_id": "-1", "prompt": "'=cmd()", "answer": "'+1;' @x", "label": "", "why": "tier==a"}
+    told = {"item_id": "-1", "prompt": "=cmd()", "answer": "+1; @x", "label": "", "why": "tier==a"}
+    write_queue([told], tmp_path / "queue.csv")
+    with (tmp_path / "queue.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row == {**told, "prompt": "'=cmd()", "answer": "'+1;' @x"}
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
