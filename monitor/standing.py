@@ -8,14 +8,18 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from consumers.incidents import Incident, read_incidents
+from monitor.detection.book import SeriesKey
+from monitor.detection.daily import DailySums
 from monitor.oncall.episodes import StoredEpisode, read_episodes
 from monitor.oncall.freshness import WORDS, Stage, read_stages
 from monitor.oncall.intake import noticed, told
 from monitor.production.items import date_of
 from monitor.result import plain_json
 from monitor.settings import Settings
+from monitor.telling.explain import DECOUPLING_CHECK
 
 DAY = dt.timedelta(days=1)
+ALL_OUTCOMES = SeriesKey(DECOUPLING_CHECK, "A2", "")
 CLOSED = "SELECT closed FROM monitor_memory WHERE loop = :loop"
 
 
@@ -61,7 +65,7 @@ class Standing:
 
 
 def read_standing(connection: Connection, settings: Settings, now: dt.datetime) -> Standing:
-    """Read it; no query is longer for more events."""
+    """Read it; no query is longer for more production."""
     decided = decided_until(connection.execute(text(CLOSED), {"loop": settings.loop}).scalar())
     stages = read_stages(connection, settings, now)
     return Standing(
@@ -70,7 +74,7 @@ def read_standing(connection: Connection, settings: Settings, now: dt.datetime) 
         episodes=read_episodes(connection, settings.loop),
         incidents=read_incidents(connection, open_only=True),
         stages=stages,
-        reasons=_blind(decided, stages, now),
+        reasons=_blind(decided, stages, now, DailySums.of(connection, settings.loop)),
     )
 
 
@@ -79,17 +83,22 @@ def decided_until(closed: int | None) -> dt.date | None:
     return date_of(closed - 1) if closed else None
 
 
-def _blind(decided: dt.date | None, stages: Sequence[Stage], now: dt.datetime) -> list[str]:
+def _blind(decided: dt.date | None, stages: Sequence[Stage], now: dt.datetime, sums: DailySums | None) -> list[str]:
     if decided is None:
         return ["No day was decided yet: `reward-drift serve` or a daily `reward-drift tick` looks at the store."]
     if decided > now.date():  # then every age is wrong too
         return [f"It is {now:%Y-%m-%d} here, and every day until {decided.isoformat()} is decided: set the clock."]
-    return [_stale(one, decided) for one in stages if one.is_stale]
+    reasons = [_stale(one, decided) for one in stages if one.is_stale]
+    if sums is not None and ALL_OUTCOMES not in sums.slices:
+        reasons.append("Nothing of production was compared yet: no unit after the reference has an outcome.")
+    return reasons
 
 
 def _stale(stage: Stage, decided: dt.date) -> str:
     if stage.name == "evaluation":
         return f"Nothing was decided since {decided.isoformat()}: does `reward-drift serve` run?"
+    if stage.newest is None:
+        return f"No {WORDS[stage.name]} ever came, so what depends on it cannot be seen."
     return f"The newest {WORDS[stage.name]} is too old, so what depends on it cannot be seen."
 
 

@@ -65,8 +65,8 @@ class Stage:
 
     @property
     def is_stale(self) -> bool:
-        """Older than it may be."""
-        return self.age is not None and self.age > self.limit
+        """Older than it may be, or never there."""
+        return self.age is None or self.age > self.limit
 
 
 def read_stages(connection: Connection, settings: Settings, now: dt.datetime) -> list[Stage]:

@@ -66,7 +66,9 @@ class Known:
         if alert.check in page_words.ON_HELD_OUT or page_words.is_judges(alert) or alert.attribution == SHARED:
             return []
         start = self.answered(alert.evidence)
-        before = self.before[start].served if start in self.before else frozenset()
+        if start not in self.before:  # of an alert that is over
+            return []
+        before = self.before[start].served
         later = [name for name, live in self.serving.items() if name not in before and not _is_older(live, start)]
         return sorted(later, key=lambda name: -self.serving[name].share)
 
@@ -204,7 +206,7 @@ def _also(alert: Alert, others: Sequence[StoredEpisode]) -> list[str]:
 
 def data_health(known_: Known) -> str:
     """Whether the data could be at fault: the oldest of the stages, or those that are stale, and open incidents."""
-    stale = [stage for stage in known_.stages if stage.is_stale or stage.age is None]
+    stale = [stage for stage in known_.stages if stage.is_stale]
     if not stale and not known_.incidents:
         oldest = max(known_.stages, key=lambda stage: stage.age or dt.timedelta(0))
         return f"Inputs fresh (oldest: {WORDS[oldest.name]}, {ago(oldest.age)}), no gap in the data"
@@ -232,7 +234,7 @@ def _then(alert: Alert, known_: Known) -> str:
     if alert.attribution == SHARED:
         return "look for an outage; rolling back would not help"
     if alert.check == DECOUPLING_CHECK and (alert.attribution == "inflation" or not _is_hurting(alert)):
-        return "have people label (reward-drift label-queue --items responses) before any roll-back"
+        return "have people label (reward-drift label-queue --items responses -o queue.csv) before any roll-back"
     if alert.checkpoint and alert.checkpoint not in known_.serving and not known_.successors(alert):
         return f"do not promote {wording.name(alert.checkpoint)}"
     return _way_back(alert, known_)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, inspect, text
 from monitor.gate.result import Decision
 from monitor.production.items import EPOCH, microseconds
 
-DAY = dt.timedelta(days=1)
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 SERVED_LATELY = dt.timedelta(days=7)
 LOOK_BACK = dt.timedelta(days=90)  # whoever served last before that is nobody to go back to unread
 TOLD_SHARES = """
@@ -22,7 +23,7 @@ LAST = """
         WHERE environment = 'production' AND time_us >= :since AND time_us < :until ORDER BY time_us DESC LIMIT :most
     ) AS last GROUP BY checkpoint ORDER BY answers DESC, checkpoint
 """
-ENOUGH, ENOUGH_BEFORE, ENOUGH_OF_A_DAY = 10_000, 1_000, 200  # last answers: a page waits for no millions to be counted
+ENOUGH_OF_AN_HOUR, ENOUGH_OF_A_DAY, ENOUGH_BEFORE = 100, 200, 1_000  # answers: no page waits for millions
 LATEST_GATES = "SELECT content, recorded_us FROM gate_record WHERE loop = :loop ORDER BY number DESC LIMIT 100"
 
 
@@ -46,7 +47,7 @@ class Before:
 
 
 def live_checkpoints(connection: Connection, now: dt.datetime) -> dict[str, Live]:
-    """Those that serve, as their last events told, else as counted over the last week's last 10,000 answers."""
+    """Those that serve, as their last events told, else as counted over the last 100 answers of each hour of a week."""
     told: dict[str, Live] = {}
     for name, share, time in connection.execute(text(TOLD_SHARES)).all():
         before = told.get(name)
@@ -54,7 +55,10 @@ def live_checkpoints(connection: Connection, now: dt.datetime) -> dict[str, Live
         told[name] = Live(float(share), since)
     if any(live.share for live in told.values()):
         return {name: live for name, live in told.items() if live.share > 0}
-    counts = _last(connection, now - SERVED_LATELY, now, ENOUGH)
+    counts: Counter[str] = Counter()
+    for hours in range(SERVED_LATELY // HOUR):
+        until = now - hours * HOUR
+        counts.update(_last(connection, until - HOUR, until, ENOUGH_OF_AN_HOUR))
     return {name: Live(count / sum(counts.values())) for name, count in counts.items()}
 
 

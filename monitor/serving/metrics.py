@@ -197,7 +197,7 @@ def _stages(serving: "Serving") -> Iterator[GaugeMetricFamily]:
     yield _families(
         "stage_stale",
         "1 if the newest of a stage is older than the settings allow, or none ever came.",
-        (({"stage": one.name}, one.is_stale or one.age is None) for one in stages),
+        (({"stage": one.name}, one.is_stale) for one in stages),
     )
 
 

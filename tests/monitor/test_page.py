@@ -12,12 +12,13 @@ from monitor.oncall.episodes import keep_alert, read_episodes
 from monitor.oncall.page import Known, known, page_lines
 from monitor.oncall.page_words import chance_alone
 from monitor.oncall.runbook import read_runbook
+from monitor.oncall.serving import live_checkpoints
 from monitor.oncall.words import combined
 from monitor.report.wording import ATTRIBUTIONS
 from monitor.result import Alert
 from monitor.statistics.attribution import PARENTS
 from monitor.statistics.verdicts import SHARED
-from tests.monitor.alert_life import ALERT, CHECK, DAY, HOUR, Life, alert_of
+from tests.monitor.alert_life import ALERT, CHECK, DAY, HOUR, MINUTE, Life, alert_of
 from tests.monitor.events import START, event, in_memory, outcome, put, response, settings, thumbs
 from tests.sample_reports import hostile_report
 
@@ -229,6 +230,27 @@ def test_a_checkpoint_that_a_later_one_replaced_cannot_wait(life: Life) -> None:
     )
 
 
+def test_the_page_of_an_alert_that_is_over_calls_no_roll_back_a_harm(life: Life) -> None:
+    put(life.store, [response("old", START - DAY, "old")])
+    put(life.store, [event("checkpoint", NOW - DAY, {"checkpoint": "old", "traffic_share": 1.0})])
+    life.cross("page")
+    tell(life, outcome_change=HURT, attribution="gaming", evidence=evidence(likely_start=(START + 5 * DAY).date()))
+    for _ in range(2):
+        what, *_, do, _ = page(life)
+        assert f"{ALERT.checkpoint}, not serving." in what
+        assert do.endswith("Can wait for 08:00: it serves nobody")
+        if life.stored().is_open:
+            life.resolve()
+
+
+def test_who_serves_by_night_alone_serves(life: Life) -> None:
+    """However many answers others gave since."""
+    nightly = [response(f"n{n}", NOW - 10 * HOUR + n * MINUTE, "nightly") for n in range(30)]
+    put(life.store, nightly + [response(f"m{n}", NOW - HOUR + n * MINUTE / 60, "main") for n in range(3_000)])
+    with reading(life.store.engine) as connection:
+        assert {*live_checkpoints(connection, NOW)} == {"nightly", "main", ALERT.checkpoint}
+
+
 @pytest.mark.parametrize(("severity", "soon"), [("warning", "Today"), ("ticket", "This week")])
 def test_less_than_a_page_can_wait(life: Life, severity: str, soon: str) -> None:
     life.cross(severity)
@@ -241,8 +263,8 @@ def test_nobody_is_called_hurt_whose_outcome_may_be_as_before(life: Life, attrib
     life.cross("page")
     tell(life, attribution=attribution, outcome_change=FLAT)
     assert page(life)[3].endswith(
-        "THEN: have people label (reward-drift label-queue --items responses) before any roll-back. TONIGHT: it serves"
-        " users now"
+        "THEN: have people label (reward-drift label-queue --items responses -o queue.csv) before any roll-back."
+        " TONIGHT: it serves users now"
     )
 
 

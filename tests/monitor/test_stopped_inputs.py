@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from consumers.database import writing
+from monitor.detection.memory import FORMAT
 from monitor.oncall.freshness import HOLD, read_stages
 from monitor.production.items import day_of
 from monitor.status import status_of, status_text
@@ -101,3 +102,20 @@ def test_a_clock_that_is_behind_what_was_decided_looks_healthy_to_nobody() -> No
         assert {*views(life)} == {"blind", "not quiet"}
         (reason,) = status_of(store, BY_THUMBS, life.now)["blind_because"]
         assert "set the clock" in reason
+
+
+def test_what_never_came_and_what_was_never_compared_is_no_health() -> None:
+    with in_memory() as store:
+        life = Life(store, BY_THUMBS)
+        put(store, INPUTS["anchors"]("held-out", life))
+        life.looked_at()
+        told = overview(store.engine, life.settings, life.now).standing
+        assert told.state == "blind"
+        assert "No answer in production ever came, so what depends on it cannot be seen." in told.reasons
+        goes_on(life)
+        assert overview(store.engine, life.settings, life.now).standing.state == "quiet"
+        with writing(store.engine) as connection:  # a look that found nothing of production to compare
+            connection.execute(text("UPDATE monitor_memory SET format = :n, series = '[]'"), {"n": FORMAT})
+        told = overview(store.engine, life.settings, life.now).standing
+        assert (told.state, len(told.reasons)) == ("blind", 1)
+        assert told.reasons[0].startswith("Nothing of production was compared yet")

@@ -3,12 +3,25 @@
 
 const THEMES = ["auto", "light", "dark"];
 
-function chosenTheme() {
+/* What this browser was told before; it may refuse to keep anything, or to say what it kept. */
+function stored(name) {
   try {
-    return THEMES.find((name) => name === localStorage.getItem("theme")) || "auto";
+    return localStorage.getItem(name) || "";
   } catch {
-    return "auto"; // storage is refused
+    return "";
   }
+}
+
+function store(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch {
+    /* lasts until the next page */
+  }
+}
+
+function chosenTheme() {
+  return THEMES.find((name) => name === stored("theme")) || "auto";
 }
 
 function showTheme(name) {
@@ -27,11 +40,7 @@ function offerThemes() {
     const next = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme) + 1) % THEMES.length];
     showTheme(next);
     tell();
-    try {
-      localStorage.setItem("theme", next);
-    } catch {
-      /* lasts until the next page */
-    }
+    store("theme", next);
   });
 }
 
@@ -70,12 +79,8 @@ function tellValues() {
 /* Whoever acted once on this machine need not write his name again. */
 function rememberName() {
   for (const field of document.querySelectorAll("input[name=by]")) {
-    try {
-      field.value ||= localStorage.getItem("name") || "";
-      field.form.addEventListener("submit", () => localStorage.setItem("name", field.value));
-    } catch {
-      /* storage is refused */
-    }
+    field.value ||= stored("name");
+    field.form.addEventListener("submit", () => store("name", field.value));
   }
 }
 

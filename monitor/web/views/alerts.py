@@ -27,10 +27,14 @@ class NoSuchAlert(Mendable):
 
 @dataclass(frozen=True)
 class Alerts:
-    """rows: the newest first, at most 200, as of `alerts list`. more: how many older ones match. checks: to choose."""
+    """rows: the newest first, at most 200, as of `alerts list`. more: how many older ones match. checks: to choose.
+
+    untaken: how many of all that match are firing, so that nobody has them.
+    """
 
     rows: Sequence[dict[str, Any]]
     more: int
+    untaken: int
     checks: Sequence[str]
     silences: Sequence[dict[str, Any]]
 
@@ -68,6 +72,7 @@ def list_alerts(
     return Alerts(
         rows=[alert_row(one, overlays[one.id]) for one in matching[:MOST]],
         more=max(len(matching) - MOST, 0),
+        untaken=sum(one.episode.state == "firing" for one in matching),
         checks=sorted({one.episode.check for one in stored}),
         silences=[silence_row(one, now) for one in silences if one.is_on(now)],
     )

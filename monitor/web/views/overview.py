@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from consumers.database import reading
-from monitor.oncall.alerts import SEVERITIES
+from monitor.oncall.alerts import SEVERITIES, is_inferred
 from monitor.oncall.episodes import StoredEpisode
 from monitor.oncall.intake import told
 from monitor.report import wording
@@ -26,7 +26,7 @@ LOOPS = """
 
 @dataclass(frozen=True)
 class Budget:
-    """How many alerts of a severity were told in the last 365 days, and how many of them may be false."""
+    """How many alerts that stand on evidence were raised in the last 365 days, and how many of them may be false."""
 
     severity: str
     fired: int
@@ -90,7 +90,10 @@ def _budget(severity: str, days: float, episodes: Sequence[StoredEpisode], now: 
     told_of = [
         one
         for one in episodes
-        if one.fired is not None and now - one.fired <= YEAR and one.episode.severity == severity
+        if one.fired is not None
+        and now - one.fired <= YEAR
+        and one.episode.severity == severity
+        and is_inferred(one.episode)
     ]
     false = sum(one.decision in ("dismissed", "false-alert") for one in told_of)
     return Budget(severity, len(told_of), false, YEAR / dt.timedelta(days=days))
