@@ -24,7 +24,7 @@ def replay(
     paths: Sequence[str],
     settings: Settings,
     *,
-    now: dt.datetime | None = None,
+    now: dt.datetime,
     read: Callable[[int], None] | None = None,
     stage: Callable[[str], None] | None = None,
 ) -> Report:
@@ -54,12 +54,12 @@ def ingested(
         yield store, ingest(source, store, event_bytes=settings.limits.event_bytes)
 
 
-def after_last_event(store: EventStore, now: dt.datetime | None = None) -> dt.datetime:
+def after_last_event(store: EventStore, now: dt.datetime) -> dt.datetime:
     """The midnight (UTC) after the newest event, or `now` if sooner; the first midnight of all without events."""
     with store.engine.connect() as connection:
         newest = connection.execute(text(LAST_EVENT)).scalar()
     midnight = EPOCH + dt.timedelta(days=newest // DAY_US + 1 if newest is not None else 0)
-    return midnight if now is None else min(midnight, now)
+    return min(midnight, now)
 
 
 def _counted(counts: EventCounts, result: IngestResult) -> EventCounts:

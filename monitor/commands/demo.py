@@ -11,6 +11,7 @@ import typer
 from monitor.commands.common import QuietOption, UsageFault, reading, say
 from monitor.demo.light import LightWorkshop
 from monitor.demo.loop import Kind, Workshop, generate, settings_yaml
+from monitor.demo.wire import END
 from monitor.replay import replay
 from monitor.report.html import render_html
 from monitor.report.page import headline
@@ -45,7 +46,7 @@ def demo(
             file.writelines(json.dumps(event) + "\n" for event in workshop.score_kept(kind))
         say(f"{kind}: the monitor reads {events}")
         with reading([str(events)], quiet) as (read, stage):
-            report = replay([str(events)], parse_settings(settings), read=read, stage=stage)
+            report = replay([str(events)], parse_settings(settings), now=END, read=read, stage=stage)
         (output / f"{kind}.html").write_text(render_html(report), encoding="utf-8")
         if kind == "healthy":
             typer.echo(f"healthy loop: {headline(report)}  report: {output / 'healthy.html'}\n")

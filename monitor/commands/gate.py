@@ -119,7 +119,7 @@ def decide(
         files = [*events, *(more or [])]
         with reading(files, quiet) as (read, begin), ingested(files, chosen, read) as (opened, _):
             begin("comparing candidate and reference")
-            report = decided(opened, as_of=after_last_event(opened))
+            report = decided(opened, as_of=after_last_event(opened, utc_now()))
     else:
         with existing_store(store) as opened:
             look = look_number(opened.engine, chosen.loop, candidate, reference)

@@ -54,7 +54,7 @@ def aa(
         files = [*events, *(more or [])]
         with reading(files, quiet) as (read, begin), ingested(files, chosen, read) as (opened, _):
             begin(f"deciding {repeats} times between random halves")
-            report = tried(opened, after_last_event(opened))
+            report = tried(opened, after_last_event(opened, utc_now()))
     else:
         with existing_store(store) as opened:
             report = tried(opened, utc_now())

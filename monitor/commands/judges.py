@@ -52,7 +52,8 @@ def judges(
 ) -> None:
     """Compare judges with people and with the teacher, and tell which of them a gate may use.
 
-    Of event files as of the midnight after the last event, of a store as of now. Exit 0 whenever it worked.
+    Of event files as of the midnight after the last event, or now if sooner; of a store as of now. Exit 0 whenever it
+    worked.
     """
     chosen = settings_of(settings)
     _refuse(events, more, output)
@@ -60,7 +61,7 @@ def judges(
         files = [*events, *(more or [])]
         with reading(files, quiet) as (read, stage), ingested(files, chosen, read) as (opened, _):
             stage("comparing judges")
-            cards = _cards(opened, chosen, after_last_event(opened))
+            cards = _cards(opened, chosen, after_last_event(opened, utc_now()))
     else:
         with existing_store(store) as opened:
             cards = _cards(opened, chosen, utc_now())

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from consumers.store import utc_now
 from monitor.commands.common import (
     DEFAULT_SETTINGS,
     DEFAULT_STORE,
@@ -50,7 +51,7 @@ def label_queue(
     if output.exists() and not force:
         raise UsageFault(f"{output}: is there already, perhaps with labels; choose another name, or --force")
     with existing_store(store) as opened:
-        rows = next_labels(opened.engine, chosen, after_last_event(opened), items.value, count, seed)
+        rows = next_labels(opened.engine, chosen, after_last_event(opened, utc_now()), items.value, count, seed)
     if not rows:
         other = Items.responses if items is Items.pairs else Items.pairs
         raise UsageFault(

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from consumers.store import EventStore
+from consumers.store import EventStore, utc_now
 from monitor.commands.common import (
     DEFAULT_SETTINGS,
     DEFAULT_STORE,
@@ -79,7 +79,7 @@ def backtest(
     alternatives = {change: _alternative(settings, change) for change in alt or []}
     harm = _plant(plant, from_, seed)
     with _history(files or [], store, chosen, quiet) as (opened, stage):
-        runs = look_back(opened, chosen, alternatives, harm, stage)
+        runs = look_back(opened, chosen, alternatives, utc_now(), harm, stage)
     if json_ or format_ is Format.json:
         print_json({"loop": chosen.loop, "runs": plain_json([asdict(run) for run in runs])})
     else:
@@ -131,7 +131,7 @@ def power(
 
 def _of_history(store: EventStore, settings: Settings, stage: Stage) -> Power:
     stage("looking at every day")
-    loops, assumed = loops_of_history(recall(store, settings))
+    loops, assumed = loops_of_history(recall(store, settings, utc_now()))
     stage("planning")
     return plan_power(loops.pop(""), loops, assumed)
 

@@ -11,6 +11,7 @@ from typing import Any
 Event = dict[str, Any]
 
 START = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)  # a Monday: day 0
+END = START + dt.timedelta(days=365)  # later than every event of the demo
 PRODUCT = {"name": "chat-widget", "environment": "production", "purpose": "product"}
 
 

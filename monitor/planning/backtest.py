@@ -137,19 +137,20 @@ def backtest(
     store: EventStore,
     settings: Settings,
     alternatives: Mapping[str, Settings],
+    now: dt.datetime,
     plant: Plant | None = None,
     stage: Callable[[str], None] = lambda _: None,
 ) -> list[Backtest]:
     """What the settings, and each alternative by its name, would have done on the store's history; the settings first.
 
-    Nothing is written. stage: told in words what begins. Raises NothingToLookBackOn and PlantImpossible for the
-    settings themselves; an alternative with such a fault says so in its place.
+    Nothing is written. now: the history ends no later. stage: told in words what begins. Raises NothingToLookBackOn
+    and PlantImpossible for the settings themselves; an alternative with such a fault says so in its place.
     """
     runs = []
     for number, (change, chosen) in enumerate({"": settings, **alternatives}.items()):
         stage(f"looking back under {change or 'the settings'} ({number + 1} of {len(alternatives) + 1})")
         try:
-            runs.append(_one(store, chosen, change, plant, stage))
+            runs.append(_one(store, chosen, change, now, plant, stage))
         except (NothingToLookBackOn, PlantImpossible) as fault:
             if not change:
                 raise
@@ -158,9 +159,14 @@ def backtest(
 
 
 def _one(
-    store: EventStore, settings: Settings, change: str, plant: Plant | None, stage: Callable[[str], None]
+    store: EventStore,
+    settings: Settings,
+    change: str,
+    now: dt.datetime,
+    plant: Plant | None,
+    stage: Callable[[str], None],
 ) -> Backtest:
-    history = recall(store, settings)
+    history = recall(store, settings, now)
     book = history.memory.book
     return Backtest(
         change=change,

@@ -1,5 +1,6 @@
 """What does a whole history look like under given settings, with nothing written to it?"""
 
+import datetime as dt
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -50,12 +51,12 @@ class History:
         return replace(self, memory=memory, snapshot=snapshot, case=follow(snapshot, memory, replayed=False))
 
 
-def recall(store: EventStore, settings: Settings) -> History:
-    """Look at a store as of the midnight after its last event, reading only.
+def recall(store: EventStore, settings: Settings, now: dt.datetime) -> History:
+    """Look at a store as of the midnight after its last event, or `now` if sooner, reading only.
 
     Raises NothingToLookBackOn without a usable reference.
     """
-    as_of = after_last_event(store)
+    as_of = after_last_event(store, now)
     seen = look(store, settings, as_of)
     if seen.memory is None or not seen.memory.baseline.units:
         raise NothingToLookBackOn(seen.report.notes[-1])

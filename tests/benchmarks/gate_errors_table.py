@@ -24,6 +24,7 @@ from monitor.settings import load_settings
 from monitor.statistics.shares import share_interval
 from tests.benchmarks.results_file import save
 from tests.gate_error_worlds import COHORTS, KINDS, TOLERANCE, Kind, Worlds, decisions, sizes
+from tests.monitor.events import EVER
 
 ANSWERS, ALPHA = 200, 0.05
 PLACES = {"unchanged": 0.0, "one cohort worse by the tolerance": TOLERANCE}
@@ -100,7 +101,7 @@ def aa_rows(repeats: int) -> list[Row]:
 def _halves(folder: Path, name: str, reference: str, repeats: int) -> Iterator[Row]:
     settings = load_settings(folder / "reward-drift.yaml")
     with ingested([str(folder / "events.jsonl.gz")], settings) as (store, _):
-        found = run_aa(store.engine, settings, reference, after_last_event(store), repeats)
+        found = run_aa(store.engine, settings, reference, after_last_event(store, EVER), repeats)
     for what, rate, counted in (
         ("wrong NO-GO", found.false_no_go, found.same),
         ("wrong GO", found.false_go, found.harmed),

@@ -29,6 +29,7 @@ from tests.consumers.test_store import intake
 from tests.end_to_end.command import reward_drift
 from tests.monitor.events import (
     END_USER,
+    EVER,
     HOUR,
     PRODUCT,
     START,
@@ -60,7 +61,7 @@ def test_no_word_is_left_and_no_number_moves(store_url: str, tmp_path: Path) -> 
     files = planted_files(tmp_path)
     with EventStore.open(store_url) as store:
         read(store, files)
-        tick_at(store, CHOSEN, after_last_event(store), ["pager"])
+        tick_at(store, CHOSEN, after_last_event(store, EVER), ["pager"])
         export_labels(store, tmp_path / "labels.jsonl", "preference")
         put(store, [trained_on((tmp_path / "labels.jsonl").read_bytes()), asks_for_it()])
         assert places_of(store, MARK) >= EVERYWHERE
@@ -90,9 +91,9 @@ def test_no_word_is_left_and_no_number_moves(store_url: str, tmp_path: Path) -> 
 
 def test_look_that_began_before_the_erasure_keeps_no_words(tmp_path: Path) -> None:
     with EventStore.open(":memory:") as store:
-        state, moment = MonitorState(store.engine), after_last_event(store)
+        state, moment = MonitorState(store.engine), after_last_event(store, EVER)
         read(store, planted_files(tmp_path))
-        seen = look(store, CHOSEN, after_last_event(store))
+        seen = look(store, CHOSEN, after_last_event(store, EVER))
         assert MARK.decode() in str(seen.memory and seen.memory.told)
         erase_user(store, SUBJECT, also=[drop_quotes])
         assert seen.memory is not None
@@ -416,7 +417,7 @@ def words_of(store: EventStore, user: str) -> list[tuple[Any, ...]]:
 
 def report(store: EventStore) -> dict[str, Any]:
     """Everything a replay would say of the store, apart from the words of its examples and from what counts words."""
-    seen = look(store, CHOSEN, after_last_event(store), replayed=True).report
+    seen = look(store, CHOSEN, after_last_event(store, EVER), replayed=True).report
     alerts = [
         dataclasses.replace(
             alert, examples=[dataclasses.replace(one, prompt=None, response=None) for one in alert.examples]

@@ -21,6 +21,7 @@ from tests.end_to_end.event_worlds import (
     write_events,
     write_settings,
 )
+from tests.monitor.events import EVER
 from tests.worlds import FIRST_DAY, REFERENCE_DAYS, World, items
 
 PER_DAY, STORM = 20, 2000
@@ -68,7 +69,7 @@ def storm(quiet: list[Event], rule: str) -> Iterator[Event]:
 
 def report_of(folder: Path, events: list[Event]) -> dict[str, Any]:
     path = write_events(folder / "events.jsonl", events)
-    return json.loads(json.dumps(replay([str(path)], load_settings(write_settings(folder))).to_dict()))
+    return json.loads(json.dumps(replay([str(path)], load_settings(write_settings(folder)), now=EVER).to_dict()))
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from monitor.gate.run import run_gate
 from monitor.replay import after_last_event, ingested
 from tests.monitor.anchored_events import scored
 from tests.monitor.evaluated_events import evaluated, right
-from tests.monitor.events import DAY, START, Event, event, loop_events, settings
+from tests.monitor.events import DAY, EVER, START, Event, event, loop_events, settings
 from tests.monitor.gate_worlds import judged_by_length
 from tests.monitor.test_governance_checks import checkpoint
 
@@ -40,7 +40,7 @@ EVENTS = [json.dumps(one) + "\n" for one in world()]
 
 def decided(files: list[Path]) -> dict[str, Any]:
     with ingested([str(one) for one in files], CHOSEN) as (store, _):
-        report = run_gate(store, CHOSEN, "ckpt-1", "ckpt-0", after_last_event(store)).to_dict()
+        report = run_gate(store, CHOSEN, "ckpt-1", "ckpt-0", after_last_event(store, EVER)).to_dict()
     return {name: value for name, value in report.items() if name not in ("record", "as_of")}
 
 

@@ -22,6 +22,7 @@ from monitor.settings import load_settings
 from monitor.snapshot import slice_name
 from tests.end_to_end.command import reward_drift, reward_drift_process
 from tests.end_to_end.real_loops import SLACK, Change, bootstrap, bootstrap_checkpoints, read_units
+from tests.monitor.events import EVER
 
 DATA = os.environ.get("REWARD_DRIFT_DATA")
 pytestmark = pytest.mark.skipif(not DATA, reason="REWARD_DRIFT_DATA names no folder of recorded loops")
@@ -73,7 +74,7 @@ def cases(loop: str) -> dict[str, Case]:
     began = units[~units["is_reference"]].groupby("checkpoint")["time"].min().sort_values()
     names = {"last": began.index[-1]} | ({"middle": began.index[len(began) // 2 - 1]} if len(began) > 1 else {})
     with ingested([str(folder(loop) / "events.jsonl.gz")], settings) as (store, _):
-        as_of = after_last_event(store)
+        as_of = after_last_event(store, EVER)
         return {
             which: Case(run_gate(store, settings, name, reference, as_of), _truth(loop, units, name))
             for which, name in names.items()

@@ -16,6 +16,7 @@ from monitor.replay import replay
 from monitor.settings import load_settings
 from tests.end_to_end.command import reward_drift_process
 from tests.end_to_end.real_loops import Change, bootstrap, bootstrap_checkpoints, read_units
+from tests.monitor.events import EVER
 
 DATA = os.environ.get("REWARD_DRIFT_DATA")
 pytestmark = pytest.mark.skipif(not DATA, reason="REWARD_DRIFT_DATA names no folder of recorded loops")
@@ -63,7 +64,7 @@ def truth(loop: Loop) -> dict[str, Change]:
 def told(loop: Loop) -> dict[str, Any]:
     """What the monitor says, by the function behind the command."""
     folder = Path(DATA or "") / loop.folder
-    return replay([str(folder / "events.jsonl.gz")], load_settings(folder / "reward-drift.yaml")).to_dict()
+    return replay([str(folder / "events.jsonl.gz")], load_settings(folder / "reward-drift.yaml"), now=EVER).to_dict()
 
 
 def alerted(report: dict[str, Any]) -> set[str]:
@@ -123,7 +124,7 @@ def test_shuffled_split_and_repeated_files_say_the_same(loop: Loop, tmp_path: Pa
     (tmp_path / "one.jsonl").write_bytes(b"".join(lines[:half]))
     (tmp_path / "two.jsonl.gz").write_bytes(gzip.compress(b"".join([*lines[half:], *lines[:50]])))
     files = [str(tmp_path / name) for name in ("one.jsonl", "two.jsonl.gz")]
-    report = replay(files, load_settings(folder / "reward-drift.yaml")).to_dict()
+    report = replay(files, load_settings(folder / "reward-drift.yaml"), now=EVER).to_dict()
     assert report["events"].pop("duplicate") == 50
     expected = {**told(loop), "events": {**told(loop)["events"]}}
     del expected["events"]["duplicate"]

@@ -9,7 +9,19 @@ import pytest
 from monitor import oncall
 from monitor.replay import replay
 from tests.end_to_end.command import reward_drift
-from tests.monitor.events import DAY, END_USER, HOUR, PRODUCT, START, Event, event, loop_events, settings
+from tests.monitor.events import (
+    DAY,
+    END_USER,
+    EVER,
+    HOUR,
+    PRODUCT,
+    START,
+    Event,
+    event,
+    loop_events,
+    response,
+    settings,
+)
 
 RUNBOOKS = Path(str(oncall.__file__)).with_name("runbooks")
 
@@ -32,7 +44,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_no_day_is_decided_before_it_closed(place: Path) -> None:
     file = written(place / "events.jsonl", list(loop_events(days=20, reference_days=10, per_day=20)))
-    midnight = replay([str(file)], settings()).as_of
+    midnight = replay([str(file)], settings(), now=EVER).as_of
     evening = midnight - 3 * HOUR
     assert replay([str(file)], settings(), now=evening).as_of == evening
     assert replay([str(file)], settings(), now=midnight + 30 * DAY).as_of == midnight
@@ -45,6 +57,17 @@ def test_a_replay_of_today_looks_no_later_than_now(place: Path) -> None:
     assert reward_drift("init", chosen).code == 0
     told = reward_drift("replay", written(place / "today.jsonl", moved), "-s", chosen, "--json").json
     assert dt.datetime.fromisoformat(told["as_of"]) <= dt.datetime.now(dt.UTC)
+
+
+def test_no_command_decides_of_a_file_of_today_what_only_tomorrow_can_tell(place: Path) -> None:
+    now = dt.datetime.now(dt.UTC)
+    today = [response(name, now - dt.timedelta(seconds=1), name) for name in ("ckpt-0", "ckpt-1")]
+    file, chosen = written(place / "today.jsonl", today), place / "reward-drift.yaml"
+    assert reward_drift("init", chosen).code == 0
+    sides = ("--candidate", "ckpt-1", "--reference", "ckpt-0")
+    for command in (("gate", *sides), ("judges",)):
+        told = reward_drift(*command, "-s", chosen, "--json", "--events", file).json
+        assert now <= dt.datetime.fromisoformat(told["as_of"]) <= dt.datetime.now(dt.UTC), command
 
 
 def test_a_file_read_before_says_so(place: Path) -> None:
@@ -87,7 +110,7 @@ def test_every_runbook_that_asks_for_labels_says_of_what() -> None:
 
 def test_a_level_of_few_answers_stays_a_share(place: Path) -> None:
     events = list(loop_events(days=14, reference_days=10, per_day=1))
-    rows = replay([str(written(place / "events.jsonl", events))], settings(cohorts=["tier"])).checkpoints
+    rows = replay([str(written(place / "events.jsonl", events))], settings(cohorts=["tier"]), now=EVER).checkpoints
     few = [level for row in rows for level in (row.reward, row.outcome) if level.low is not None]
     assert few
     assert all(level.low >= 0 and level.high <= 1 for level in few)

@@ -18,6 +18,7 @@ from monitor.settings import Settings
 Event = dict[str, Any]
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+EVER = dt.datetime.max.replace(tzinfo=dt.UTC)  # later than any event
 DAY = dt.timedelta(days=1)
 HOUR = dt.timedelta(hours=1)
 TICK = dt.timedelta(microseconds=1)

@@ -15,7 +15,7 @@ from monitor.planning.history import History, NothingToLookBackOn, recall
 from monitor.settings import SettingsError
 from tests.end_to_end.command import reward_drift
 from tests.end_to_end.event_worlds import first_days, world_events, write_events, write_settings
-from tests.monitor.events import DAY, START, dumped, in_memory, loop_events, settings
+from tests.monitor.events import DAY, EVER, START, dumped, in_memory, loop_events, settings
 from tests.monitor.live import live
 from tests.worlds import REFERENCE_DAYS, World, items
 
@@ -38,7 +38,13 @@ def quiet() -> EventStore:
 
 @pytest.fixture(scope="module")
 def quiet_history(quiet: EventStore) -> History:
-    return recall(quiet, settings())
+    return recall(quiet, settings(), EVER)
+
+
+def test_a_history_is_looked_at_no_later_than_now(quiet: EventStore) -> None:
+    midnight = recall(quiet, settings(), EVER).snapshot.as_of
+    for now in (midnight - DAY / 2, midnight):
+        assert recall(quiet, settings(), now).snapshot.as_of == now
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +55,7 @@ def planted(quiet_history: History) -> Mirror:
 def test_looking_back_says_what_daily_ticks_said() -> None:
     store = in_memory()
     ticked = live(store, TIERS, loop_events(**HARM), every=5)
-    run = backtest(store, TIERS, {})[0]
+    run = backtest(store, TIERS, {}, EVER)[0]
     told = {(a.severity, str(a.slice), a.fired_at.date(), a.attribution) for a in ticked.alerts}
     assert {severity for severity, *_ in told} >= {"ticket", "warning", "page"}
     assert {(a.severity, str(a.slice), a.on, a.attribution) for a in run.alerts} == told
@@ -58,12 +64,12 @@ def test_looking_back_says_what_daily_ticks_said() -> None:
 
 def test_nothing_is_written(harmed: EventStore) -> None:
     before = dumped(harmed)
-    backtest(harmed, TIERS, {"unit=conversation": settings(unit="conversation")}, Plant(0.1, PLANTED_ON))
+    backtest(harmed, TIERS, {"unit=conversation": settings(unit="conversation")}, EVER, Plant(0.1, PLANTED_ON))
     assert dumped(harmed) == before
 
 
 def test_days_to_the_first_alert_count_from_the_first_day_watched(harmed: EventStore) -> None:
-    run = backtest(harmed, TIERS, {})[0]
+    run = backtest(harmed, TIERS, {}, EVER)[0]
     first = min(alert.on for alert in run.alerts)
     assert run.first["ticket"] is not None
     assert run.first["ticket"].on == first
@@ -75,7 +81,7 @@ def test_days_to_the_first_alert_count_from_the_first_day_watched(harmed: EventS
 def test_each_threshold_does_what_it_would_do_as_a_setting(harmed: EventStore) -> None:
     """A row of the table of thresholds and a run under that threshold agree."""
     changed = settings(cohorts=["tier"], alerts={"ticket": "100d"})
-    own, other = backtest(harmed, TIERS, {"alerts.ticket=100d": changed})
+    own, other = backtest(harmed, TIERS, {"alerts.ticket=100d": changed}, EVER)
     assert [row.days for row in own.thresholds] == [30, 365, 3650]
     assert [row.days for row in other.thresholds] == [30, 100, 365, 3650]
     rows = {(row.days, run.change): row.first for run in (own, other) for row in run.thresholds}
@@ -94,7 +100,7 @@ def first_of_the_detector(run: Backtest, severity: str) -> First | None:
 
 
 def test_the_budget_is_the_promise_over_the_days_watched(quiet: EventStore) -> None:
-    run = backtest(quiet, TIERS, {})[0]
+    run = backtest(quiet, TIERS, {}, EVER)[0]
     assert not run.alerts
     assert all(one.episodes == 0 for one in run.budget.values())
     ratio = {name: one.most_false * one.threshold_days / run.watched_days for name, one in run.budget.items()}
@@ -133,7 +139,7 @@ def test_the_same_seed_plants_the_same_harm(quiet_history: History, planted: Mir
 
 
 def test_an_alert_that_was_open_before_says_nothing_of_the_harm(harmed: EventStore) -> None:
-    run = backtest(harmed, TIERS, {}, Plant(0.1, START + 20 * DAY))[0]
+    run = backtest(harmed, TIERS, {}, EVER, Plant(0.1, START + 20 * DAY))[0]
     assert run.mirror is not None
     assert all(seen.already and seen.mean_days is None for seen in run.mirror.seen.values())
 
@@ -144,14 +150,14 @@ def test_an_alert_that_was_open_before_says_nothing_of_the_harm(harmed: EventSto
 )
 def test_a_harm_that_cannot_be_planted_is_refused(quiet: EventStore, drop: float, day: int, told: str) -> None:
     with pytest.raises(PlantImpossible, match=told):
-        backtest(quiet, TIERS, {}, Plant(drop, START + day * DAY))
+        backtest(quiet, TIERS, {}, EVER, Plant(drop, START + day * DAY))
 
 
 def test_a_history_without_a_reference_says_what_is_missing(quiet: EventStore) -> None:
     absent = settings(reference={"checkpoint": "ckpt-9"})
     with pytest.raises(NothingToLookBackOn, match="ckpt-9"):
-        backtest(quiet, absent, {})
-    runs = backtest(quiet, TIERS, {"reference.checkpoint=ckpt-9": absent})
+        backtest(quiet, absent, {}, EVER)
+    runs = backtest(quiet, TIERS, {"reference.checkpoint=ckpt-9": absent}, EVER)
     assert not runs[0].missing
     assert "ckpt-9" in runs[1].missing
 

@@ -19,6 +19,7 @@ from monitor.demo.real import RealWorkshop
 from monitor.replay import replay
 from monitor.result import Report
 from monitor.settings import parse_settings
+from tests.monitor.events import EVER
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -56,7 +57,7 @@ def tell(kind: Kind, workshop: RealWorkshop, folder: Path) -> Told:
     events = [*generate(kind, 0, workshop), *workshop.score_kept(kind)]
     file = folder / f"{kind}.jsonl"
     file.write_text("".join(json.dumps(event) + "\n" for event in events))
-    return Told(events, replay([str(file)], parse_settings(settings_yaml(kind))))
+    return Told(events, replay([str(file)], parse_settings(settings_yaml(kind)), now=EVER))
 
 
 def means(told: Told, environment: str) -> Means:

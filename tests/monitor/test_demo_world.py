@@ -22,6 +22,7 @@ from monitor.demo.world import is_solved, settle, stream
 from monitor.replay import replay
 from monitor.result import Report
 from monitor.settings import parse_settings
+from tests.monitor.events import EVER
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Events = list[dict[str, Any]]
@@ -173,7 +174,7 @@ def test_settings_name_what_the_loop_sends(events: dict[Kind, Events], kind: Kin
 def report_of(kind: Kind, events: Events, folder: Path) -> Report:
     file = folder / f"{kind}.jsonl"
     file.write_text("".join(json.dumps(event) + "\n" for event in events))
-    return replay([str(file)], parse_settings(settings_yaml(kind)))
+    return replay([str(file)], parse_settings(settings_yaml(kind)), now=EVER)
 
 
 def test_the_gamed_loop_is_told_as_gaming(events: dict[Kind, Events], tmp_path: Path) -> None:

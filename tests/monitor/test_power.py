@@ -17,7 +17,7 @@ from monitor.report.plan_text import power_text
 from monitor.statistics.detector import BETS, COMPANION_FLOOR, DetectorState, advance, log_factors, mixture
 from monitor.statistics.non_inferiority import labels_needed
 from tests.end_to_end.command import reward_drift
-from tests.monitor.events import in_memory, loop_events, put, settings
+from tests.monitor.events import EVER, in_memory, loop_events, put, settings
 
 SUCCESS, SLOPE, RUNS = 0.7, 0.29, 400
 ONE_DAY = settings(outcome={"horizon": "1d"})
@@ -128,7 +128,7 @@ def test_the_gate_asks_for_the_pairs_of_a_margin_test() -> None:
 
 @pytest.fixture(scope="module")
 def history() -> History:
-    return recall(in_memory(loop_events(40, 20, per_day=60, seed=1)), settings(cohorts=["tier"]))
+    return recall(in_memory(loop_events(40, 20, per_day=60, seed=1)), settings(cohorts=["tier"]), EVER)
 
 
 def test_a_history_is_planned_with_its_own_traffic_and_allowance(history: History) -> None:

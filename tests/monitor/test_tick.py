@@ -29,6 +29,7 @@ from monitor.result import Report
 from monitor.settings import Settings
 from tests.monitor.events import (
     DAY,
+    EVER,
     HOUR,
     START,
     Event,
@@ -465,9 +466,9 @@ def test_replayed_files_give_the_report_of_the_store(keyed_by: str, tmp_path: Pa
     for file, part in zip(files, (events[::-2], events[: len(events) // 2]), strict=True):
         file.write_text("".join(json.dumps(event) + "\n" for event in part))
     (tmp_path / "c.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events[len(events) // 2 :]))
-    report = replay([str(file) for file in (*files, tmp_path / "c.jsonl")], TIERS).to_dict()
+    report = replay([str(file) for file in (*files, tmp_path / "c.jsonl")], TIERS, now=EVER).to_dict()
     assert report["events"]["duplicate"] == len(events[::-2])
-    whole = look(in_memory(events), TIERS, after_last_event(in_memory(events)), replayed=True).report.to_dict()
+    whole = look(in_memory(events), TIERS, after_last_event(in_memory(events), EVER), replayed=True).report.to_dict()
     assert whole["alerts"]
     assert expected["alerts"]
     assert of_events(report) == of_events(whole)
