@@ -11,12 +11,20 @@ from monitor.check import Verdict
 from monitor.gate.causes import OF_OUTCOMES
 from monitor.gate.result import GateFinding
 from monitor.gate.trial import Trial
+from monitor.production.baseline import NEVER_US
 from monitor.production.items import DAY_US, date_of, day_of, microseconds
 
 WAITING = """
     SELECT COUNT(*) AS answers, MIN(time_us) AS first, MAX(time_us) AS last FROM response
     WHERE environment = 'production' AND checkpoint = :checkpoint AND time_us >= :since AND time_us < :until
+      AND {key} IS NOT NULL
 """
+GIVEN = """
+    SELECT COUNT(*) AS answers, COUNT({key}) AS named FROM response
+    WHERE environment = 'production' AND checkpoint = :checkpoint AND time_us >= :since AND time_us < :until
+"""
+
+AS_EVENTS_SAY = {"user_id": "user"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,8 @@ def waiting(trial: Trial, checkpoint: str) -> Waiting:
     wait = trial.settings.wait // dt.timedelta(microseconds=1)
     bounds = {"since": day_of(trial.as_of) * DAY_US - wait, "until": microseconds(trial.as_of)}
     with trial.engine.connect() as connection:
-        found = connection.execute(text(WAITING), {"checkpoint": checkpoint, **bounds}).one()
+        query = text(WAITING.format(key=trial.items.subject))
+        found = connection.execute(query, {"checkpoint": checkpoint, **bounds}).one()
     if not found.answers:
         return Waiting(0)
     first, last = (date_of((int(time) + wait) // DAY_US + 1) for time in (found.first, found.last))
@@ -80,12 +89,28 @@ def _state(trial: Trial, name: str, units: int) -> str:
         return f"has {units:,} matured units, none with an outcome {trial.settings.outcome.metric}"
     later = waiting(trial, name)
     if later.first is None:
-        during = "" if trial.stage == "offline" else f" while {trial.candidate} served"
-        return f"has no answer in production{during}"
+        return _without_units(trial, name)
     return (
         f"has 0 units matured: {later.answers:,} answers wait {_days(trial.settings.wait)} each for their outcome,"
         f" the first are through on {later.first}, all on {later.last}; run the gate again then"
     )
+
+
+def _without_units(trial: Trial, name: str) -> str:
+    """What of a checkpoint's production is there although no unit of it is, now or soon."""
+    during = "" if trial.stage == "offline" else f" while {trial.candidate} served"
+    key, window = trial.items.subject, trial.baseline.window
+    start, end = (window.start_us, window.end_us) if name == trial.reference else (0, NEVER_US)
+    bounds = {"since": start, "until": min(end, microseconds(trial.as_of))}
+    with trial.engine.connect() as connection:
+        given = connection.execute(text(GIVEN.format(key=key)), {"checkpoint": name, **bounds}).one()
+    if not given.answers:
+        return f"has no answer in production{during}"
+    count = f"has {given.answers:,} answer{'s' * (given.answers != 1)} in production{during}"
+    field = AS_EVENTS_SAY.get(key, key)
+    if not given.named:
+        return f"{count}, none names the {field} that outcomes name"
+    return f"{count}, none of them stands for a {field} that outcomes may name"
 
 
 def _has_no_data(one: GateFinding) -> bool:

@@ -103,6 +103,30 @@ def test_a_side_without_answers_or_without_outcomes_is_named() -> None:
     assert needs_of(decided(gone, stage="canary")).endswith("ckpt-0 has no answer in production while ckpt-1 served")
 
 
+def test_answers_that_no_outcome_can_name_are_counted_and_not_denied() -> None:
+    for key, answers in (("conversation_id", 240), ("user", 120)):
+        events = list(loop_events(8, 4, per_day=30, keyed_by=key))
+        nameless = [{**one, "data": {**one["data"]}} for one in events]
+        for one in nameless:
+            if one["data"].get("checkpoint") == "ckpt-1":
+                del one["data"][key]
+        for as_of in (LATE, START + 8 * DAY):  # also while they would wait, were they named
+            assert needs_of(decided(nameless, as_of)).endswith(
+                f"; ckpt-1 has {answers} answers in production, none names the {key} that outcomes name"
+            )
+
+
+def test_an_answer_in_a_conversation_that_another_ended_is_counted_and_not_denied() -> None:
+    events = [*loop_events(8, 4, per_day=30, keyed_by="conversation_id")]
+    mine = [one for one in events if one["data"].get("checkpoint") == "ckpt-0"]
+    first = next(one["data"]["conversation_id"] for one in mine)
+    others = [one for one in events if one["data"].get("checkpoint") != "ckpt-1"]
+    before = response("before", START - HOUR, "ckpt-1", conversation_id=first)
+    assert needs_of(decided([*others, before])).endswith(
+        "ckpt-1 has 1 answer in production, none of them stands for a conversation_id that outcomes may name"
+    )
+
+
 def test_samples_of_different_days_carry_a_warning_and_what_would_settle_it() -> None:
     apart = decided(loop_events(8, 4, per_day=50, outcome_change=-30))
     assert apart.decision is Decision.NO_GO
