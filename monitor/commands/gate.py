@@ -1,6 +1,5 @@
 """The commands of the weekly go/no-go: decide, and look at what was decided."""
 
-import datetime as dt
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -35,7 +34,7 @@ from monitor.commands.gate_verify import verify
 from monitor.gate.binding import bind
 from monitor.gate.contract import load_contract
 from monitor.gate.freeze import freeze_file, read_freeze
-from monitor.gate.records import look_number, read_records, write_record
+from monitor.gate.records import look_number, read_records, record_told, write_record
 from monitor.gate.result import GateReport
 from monitor.gate.run import run_gate
 from monitor.replay import after_last_event, ingested
@@ -138,9 +137,7 @@ def records(
     """List what was decided about this loop, newest last."""
     chosen = settings_of(settings)
     with existing_store(store) as opened:
-        rows = [
-            {"recorded_at": _utc(one.recorded_at), **one.report} for one in read_records(opened.engine, chosen.loop)
-        ]
+        rows = [record_told(one) for one in read_records(opened.engine, chosen.loop)]
     if json_ or format_ is Format.json:
         print_json({"records": rows})
     else:
@@ -166,11 +163,9 @@ def _recorded(store: EventStore, report: GateReport) -> GateReport:
         return report
 
 
-def _utc(moment: dt.datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
-
-
 def _line(row: dict[str, Any]) -> str:
+    if not row["as_written"]:
+        return f"{row['record']:>4}  {row['recorded_at'][:16]}  edited since it was written, so it decides nothing"
     blocking = f"  {', '.join(row['blocking'])}" if row["blocking"] else ""
     return (
         f"{row['record']:>4}  {row['recorded_at'][:16]}  {row['decision']:<12}"

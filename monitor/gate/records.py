@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, text
+from sqlalchemy import Connection, Engine, RowMapping, inspect, text
 
 from consumers.canonical import canonical_json
 from consumers.database import migrate, reading, writing
@@ -20,6 +20,7 @@ from consumers.store import Clock, utc_now
 from monitor.gate.record_migrations import CHAIN, MIGRATIONS
 from monitor.gate.result import GateReport
 from monitor.production.items import EPOCH, microseconds
+from monitor.result import plain_json
 
 HEAD = "SELECT number, digest FROM gate_record_head"
 ADD = """
@@ -29,7 +30,9 @@ ADD = """
 MOVE_HEAD = "UPDATE gate_record_head SET number = :number, digest = :digest"
 ALL = "SELECT * FROM gate_record ORDER BY number"
 OF_LOOP = "SELECT * FROM gate_record WHERE loop = :loop ORDER BY number"
+NEWEST = "SELECT * FROM gate_record WHERE loop = :loop AND number < :before ORDER BY number DESC LIMIT :most"
 ONE = "SELECT * FROM gate_record WHERE number = :number"
+ANY = 2**31 - 1  # more than any number of a record
 
 
 class UnknownRecord(Mendable):
@@ -39,7 +42,8 @@ class UnknownRecord(Mendable):
 @dataclass(frozen=True)
 class GateRecord:
     """A decision as it was recorded. report: the output contract, with its number. digest: of this record and all
-    before it, sha256, hexadecimal."""
+    before it, sha256, hexadecimal. as_written: whether the digest is that of what it holds; of those before and behind
+    it `verify_chain` tells. One that is not as it was written decides nothing."""
 
     number: int
     loop: str
@@ -47,6 +51,17 @@ class GateRecord:
     report: Mapping[str, Any]
     previous: str
     digest: str
+    as_written: bool
+
+
+@dataclass(frozen=True)
+class UnreadRecord:
+    """The same with its report as JSON, for whoever needs little of it."""
+
+    number: int
+    recorded_at: dt.datetime
+    content: str
+    as_written: bool
 
 
 def write_record(
@@ -82,6 +97,24 @@ def read_records(engine: Engine, loop: str) -> list[GateRecord]:
     return [_record(row) for row in _rows(engine, OF_LOOP, {"loop": loop})]
 
 
+def deciding_records(engine: Engine, loop: str) -> list[GateRecord]:
+    """Those of them that were not edited since they were written."""
+    return [one for one in read_records(engine, loop) if one.as_written]
+
+
+def newest_records(connection: Connection, loop: str, most: int, before: int = ANY) -> list[UnreadRecord]:
+    """The newest decisions about a loop below a number, the newest first."""
+    if not inspect(connection).has_table("gate_record"):
+        return []
+    rows = connection.execute(text(NEWEST), {"loop": loop, "before": min(before, ANY), "most": most}).mappings()
+    return [UnreadRecord(row["number"], _at(row), row["content"], _is_as_written(row)) for row in rows]
+
+
+def record_told(record: GateRecord) -> dict[str, Any]:
+    """A record in a list, as JSON: its report, when it was recorded, and whether it is as it was written."""
+    return {"recorded_at": plain_json(record.recorded_at), **record.report, "as_written": record.as_written}
+
+
 def read_record(engine: Engine, number: int) -> GateRecord:
     """One record. Raises UnknownRecord."""
     rows = _rows(engine, ONE, {"number": number})
@@ -108,20 +141,13 @@ def verify_chain(engine: Engine) -> list[str]:
     return [*_broken(rows), *_wrong_end(rows, heads)]
 
 
-def is_as_written(record: GateRecord) -> bool:
-    """Whether a record's digest is that of what it holds; of those before and behind it `verify_chain` tells."""
-    content, at = canonical_json(dict(record.report)), microseconds(record.recorded_at)
-    row = {"number": record.number, "loop": record.loop, "recorded_us": at, "content": content}
-    return record.digest == _digest({**row, "previous": record.previous})
-
-
 def _broken(rows: Iterable[RowMapping]) -> Iterator[str]:
     expected, before = 1, ""
     for row in rows:
         number = row["number"]
         if number > expected:
             yield f"record {_span(expected, number - 1)} gone"
-        if row["digest"] != _digest(row):
+        if not _is_as_written(row):
             yield f"record {number} is not as it was written"
         elif row["previous"] != before and number == expected:
             yield f"record {number} does not follow on record {number - 1}"
@@ -153,6 +179,10 @@ def _digest(row: Mapping[str, Any] | RowMapping) -> str:
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
 
 
+def _is_as_written(row: RowMapping) -> bool:
+    return bool(row["digest"] == _digest(row))
+
+
 def _rows(engine: Engine, query: str, given: Mapping[str, Any]) -> list[RowMapping]:
     """Rows of a store; of one in which nothing was ever recorded, none."""
     with reading(engine) as connection:
@@ -162,5 +192,16 @@ def _rows(engine: Engine, query: str, given: Mapping[str, Any]) -> list[RowMappi
 
 
 def _record(row: RowMapping) -> GateRecord:
-    at = EPOCH + dt.timedelta(microseconds=row["recorded_us"])
-    return GateRecord(row["number"], row["loop"], at, json.loads(row["content"]), row["previous"], row["digest"])
+    return GateRecord(
+        number=row["number"],
+        loop=row["loop"],
+        recorded_at=_at(row),
+        report=json.loads(row["content"]),
+        previous=row["previous"],
+        digest=row["digest"],
+        as_written=_is_as_written(row),
+    )
+
+
+def _at(row: RowMapping) -> dt.datetime:
+    return EPOCH + dt.timedelta(microseconds=row["recorded_us"])

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, text
 
+from monitor.gate.records import newest_records
 from monitor.gate.result import Decision
 from monitor.production.items import EPOCH, microseconds
 
@@ -24,7 +25,7 @@ LAST = """
     ) AS last GROUP BY checkpoint ORDER BY answers DESC, checkpoint
 """
 ENOUGH_OF_AN_HOUR, ENOUGH_OF_A_DAY, ENOUGH_BEFORE = 100, 200, 1_000  # answers: no page waits for millions
-LATEST_GATES = "SELECT content, recorded_us FROM gate_record WHERE loop = :loop ORDER BY number DESC LIMIT 100"
+LATEST_GATES = 100
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,9 @@ def ways_back(
 
 def _gone(connection: Connection, loop: str) -> list[tuple[str, dt.datetime]]:
     """Candidates to which a gate said GO, and when, the newest first; none in a store without gates."""
-    if not inspect(connection).has_table("gate_record"):
-        return []
-    rows = connection.execute(text(LATEST_GATES), {"loop": loop}).all()
-    told = [(json.loads(content), EPOCH + dt.timedelta(microseconds=at)) for content, at in rows]
-    return [(str(record["candidate"]), at) for record, at in told if record["decision"] == Decision.GO]
+    records = [one for one in newest_records(connection, loop, LATEST_GATES) if one.as_written]
+    told = [(json.loads(one.content), one.recorded_at) for one in records]
+    return [(str(report["candidate"]), at) for report, at in told if report["decision"] == Decision.GO]
 
 
 def _served_before(

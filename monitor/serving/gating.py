@@ -13,7 +13,7 @@ from consumers.store import EventStore
 from monitor.gate.binding import bind
 from monitor.gate.contract import load_contract
 from monitor.gate.freeze import freeze_file, read_freeze
-from monitor.gate.records import look_number, read_record, read_records, write_record
+from monitor.gate.records import deciding_records, look_number, read_record, write_record
 from monitor.gate.result import Decision, GateReport
 from monitor.gate.run import run_gate
 from monitor.serving.turns import Work
@@ -112,7 +112,7 @@ def _newest(stages: dict[str, str], wanted: str) -> str | None:
 
 
 def _last_go(store: EventStore, loop: str, candidate: str | None) -> str | None:
-    went = [one.report["candidate"] for one in read_records(store.engine, loop) if _is_go(one.report)]
+    went = [one.report["candidate"] for one in deciding_records(store.engine, loop) if _is_go(one.report)]
     return next((str(name) for name in reversed(went) if name != candidate), None)
 
 

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine, text
 
 from monitor.detection.state import MonitorState
-from monitor.gate.records import read_records
+from monitor.gate.records import deciding_records
 from monitor.gate.result import Decision
 from monitor.oncall.alerts import OPEN
 from monitor.oncall.freshness import read_stages
@@ -202,7 +202,7 @@ def _stages(serving: "Serving") -> Iterator[GaugeMetricFamily]:
 
 
 def _gates(engine: Engine, loop: str) -> Iterator[GaugeMetricFamily]:
-    records = read_records(engine, loop)
+    records = deciding_records(engine, loop)
     if not records:
         return
     last = records[-1]

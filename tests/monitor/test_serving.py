@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from consumers.canary import newest_canary, send_canary
 from consumers.store import EventStore
 from judges.emitted import store_events
 from monitor.detection.state import MonitorState
-from monitor.gate.records import read_records
+from monitor.gate.records import read_records, write_record
+from monitor.gate.result import Decision, GateReport
 from monitor.gate.run import NoSuchCheckpoint, run_gate
 from monitor.oncall.lifecycle import keep_alerts
 from monitor.oncall.outbox import read_waiting
@@ -26,6 +28,7 @@ from monitor.serving.deadman import canary_arrives, pass_canary
 from monitor.serving.gating import sides
 from monitor.serving.jobs import jobs_of
 from monitor.serving.lease import migrated
+from monitor.serving.metrics import _gates
 from monitor.serving.pulses import Pulses
 from monitor.serving.scoring import waiting
 from monitor.serving.turns import Work
@@ -33,6 +36,7 @@ from monitor.settings import Settings, parse_settings
 from monitor.status import status_of
 from monitor.web.app import create_app
 from tests.consumers.examples import line
+from tests.monitor.test_gate_records import without_triggers
 
 LOOP = "loop"
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
@@ -164,6 +168,19 @@ def test_the_gate_tries_the_newest_candidate_beside_what_serves(store: EventStor
     assert sides(store, LOOP) == ("c-3", "c-1")
     checkpoint(store, "c-3", stage="serving")
     assert sides(store, LOOP) == ("c-2", "c-3")
+
+
+def test_a_record_that_was_edited_gives_no_gate_a_reference_and_no_scrape_a_verdict(store: EventStore) -> None:
+    checkpoint(store, "c-3", stage="candidate")
+    for name, decision, at in (("c-1", Decision.GO, NOW), ("c-2", Decision.NO_GO, NOW + SECOND)):
+        report = GateReport(decision, name, "c-0", LOOP, at, "offline", 0.05, (), ())
+        write_record(store.engine, report, partial(dt.datetime.astimezone, at))
+    without_triggers(store.engine, """UPDATE gate_record SET content = replace(content, '"NO-GO"', '"GO"')""")
+    assert sides(store, LOOP) == ("c-3", "c-1")
+    assert [one.value for one in list(_gates(store.engine, LOOP))[1].samples] == [NOW.timestamp()]
+    without_triggers(store.engine, "UPDATE gate_record SET recorded_us = recorded_us + 1")
+    assert sides(store, LOOP) == ("c-3", None)
+    assert list(_gates(store.engine, LOOP)) == []
 
 
 def gate(store: EventStore, place: Path, slot: dt.datetime) -> str:

@@ -1,26 +1,22 @@
 """Which checkpoint does a page say to go back to? One that passed a gate or served before, never one that is blamed."""
 
 import datetime as dt
-import json
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
-from sqlalchemy import text
 
-from consumers.database import migrate, reading, writing
+from consumers.database import reading
 from consumers.store import EventStore
-from monitor.gate.record_migrations import CHAIN, MIGRATIONS
-from monitor.gate.records import MOVE_HEAD
+from monitor.gate.records import write_record
+from monitor.gate.result import Decision, GateReport
 from monitor.oncall.serving import ways_back
-from monitor.production.items import microseconds
 from tests.monitor.alert_life import DAY, HOUR
 from tests.monitor.events import START, put, response
+from tests.monitor.test_gate_records import without_triggers
 
 BEGAN = START + 10 * DAY
-RECORD = """
-    INSERT INTO gate_record (number, loop, recorded_us, content, previous, digest)
-    VALUES (:number, :loop, :at, :content, '', :digest)
-"""
+EDIT = """UPDATE gate_record SET content = replace(content, '"NO-GO"', '"GO"') WHERE number = 3"""
 
 
 @pytest.fixture
@@ -33,13 +29,9 @@ def store(store_url: str) -> Iterator[EventStore]:
 
 
 def decide(store: EventStore, *gates: tuple[str, str, dt.datetime]) -> None:
-    migrate(store.engine, CHAIN, MIGRATIONS)
-    with writing(store.engine) as connection:
-        for number, (candidate, decision, at) in enumerate(gates, 1):
-            content = json.dumps({"candidate": candidate, "decision": decision})
-            row = {"number": number, "loop": "loop", "at": microseconds(at), "content": content, "digest": str(number)}
-            connection.execute(text(RECORD), row)
-            connection.execute(text(MOVE_HEAD), row)
+    for candidate, decision, at in gates:
+        report = GateReport(Decision(decision), candidate, "ref", "loop", at, "offline", 0.05, (), ())
+        write_record(store.engine, report, partial(dt.datetime.astimezone, at))
 
 
 def back(store: EventStore, *starts: dt.datetime) -> list[str]:
@@ -60,6 +52,12 @@ def test_who_had_the_day_is_named_and_not_the_last_canary(store: EventStore) -> 
 
 def test_a_candidate_that_passed_a_gate_is_preferred_and_the_last_of_them(store: EventStore) -> None:
     decide(store, ("first", "GO", START), ("second", "GO", START + DAY), ("third", "NO-GO", START + 2 * DAY))
+    assert back(store) == ["second (last GO)"]
+
+
+def test_a_go_that_was_written_into_a_record_later_is_none(store: EventStore) -> None:
+    decide(store, ("first", "GO", START), ("second", "GO", START + DAY), ("third", "NO-GO", START + 2 * DAY))
+    without_triggers(store.engine, EDIT)
     assert back(store) == ["second (last GO)"]
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from consumers.database import reading
 from monitor.detection.state import MonitorState
-from monitor.gate.records import read_records
+from monitor.gate.records import read_records, record_told
 from monitor.oncall import acks, silences
 from monitor.oncall.episodes import read_episodes
 from monitor.oncall.plain import silence_row
@@ -136,10 +136,10 @@ def silence(request: Request, visitor: MayAck, body: Muting) -> dict[str, Any]:
 
 @router.get("/gate/records")
 def gate_records(request: Request, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> dict[str, Any]:
-    """As of `reward-drift gate records --json`, the newest last."""
+    """As of `reward-drift gate records --json`, the newest last; one that was edited has `as_written` false."""
     dashboard = dashboard_of(request)
     records = read_records(dashboard.engine, dashboard.settings.loop)[-limit:]
-    return {"records": [{"recorded_at": plain_json(one.recorded_at), **one.report} for one in records]}
+    return {"records": [record_told(one) for one in records]}
 
 
 @router.get("/schedule")

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from monitor.gate.records import UnknownRecord, is_as_written
+from monitor.gate.records import ANY, UnknownRecord
 from monitor.gate.result import Decision
 from monitor.report.gate_html import LOOKS, gate_body, gate_html
 from monitor.snapshot import slice_name
@@ -17,22 +17,22 @@ from monitor.web.pages.api import FAULTS
 from monitor.web.rendering import render
 from monitor.web.state import dashboard_of
 from monitor.web.tables import Cell, Table, csv_file
-from monitor.web.views.gate import BEYOND, GateList, GatePage, gate_list, gate_page
+from monitor.web.views.gate import GateList, GatePage, gate_list, gate_page
 
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", responses=FAULTS)
 
-Number = Annotated[int, Path(ge=1, le=BEYOND)]
-Before = Annotated[int, Query(ge=1, le=BEYOND)]
+Number = Annotated[int, Path(ge=1, le=ANY)]
+Before = Annotated[int, Query(ge=1, le=ANY)]
 VERDICTS = {Decision.GO.value: "pass", Decision.NO_GO.value: "fail", Decision.INCONCLUSIVE.value: "inconclusive"}
 COLUMNS = ["check", "slice", "verdict", "required", "blocks", "effect", "low", "high", "allowed", "units", "needed"]
 
 
 @router.get("/gate")
-def show_all(request: Request, before: Before = BEYOND) -> Response:
+def show_all(request: Request, before: Before = ANY) -> Response:
     """Records, the newest first; those below a number with `before`."""
     told = _list(request, before)
-    return render(request, "gates.html", told=told, verdicts=VERDICTS, is_first=before == BEYOND)
+    return render(request, "gates.html", told=told, verdicts=VERDICTS, is_first=before == ANY)
 
 
 @router.get("/gate/{number}")
@@ -78,7 +78,7 @@ def _one(request: Request, number: int) -> GatePage:
         told = gate_page(dashboard.engine, dashboard.settings, number)
     except UnknownRecord as fault:
         raise HTTPException(404, str(fault)) from None
-    if not is_as_written(told.record):
+    if not told.record.as_written:
         raise HTTPException(409, f"record {number} is not as it was written, so it decides nothing: {told.verify}")
     return told
 

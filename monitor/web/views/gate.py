@@ -5,20 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from consumers.database import reading
-from monitor.gate.records import GateRecord, UnknownRecord, read_record
+from monitor.gate.records import ANY, GateRecord, UnknownRecord, UnreadRecord, newest_records, read_record
 from monitor.gate.result import Decision, GateReport
-from monitor.production.items import EPOCH
 from monitor.settings import Settings
 
 PAGE = 50  # records on one page
-NEWEST = """
-    SELECT number, recorded_us, content FROM gate_record
-    WHERE loop = :loop AND number < :before ORDER BY number DESC LIMIT :limit
-"""
-BEYOND = 2**31 - 1  # more than any number of a record
 
 
 class _Told(msgspec.Struct):
@@ -34,7 +28,8 @@ class _Told(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Head:
-    """One record in a list. blocking: names of what kept it from GO, worst first."""
+    """One record in a list. blocking: names of what kept it from GO, worst first. as_written: whether it was not
+    edited since; an edited one decides nothing."""
 
     number: int
     recorded_at: dt.datetime
@@ -44,6 +39,7 @@ class Head:
     stage: str
     as_of: dt.datetime
     blocking: Sequence[str]
+    as_written: bool
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ class GatePage:
     verify: str
 
 
-def gate_list(engine: Engine, settings: Settings, before: int = BEYOND) -> GateList:
+def gate_list(engine: Engine, settings: Settings, before: int = ANY) -> GateList:
     """A page of a loop's records, the newest first."""
     heads = _heads(engine, settings.loop, before, PAGE + 1)
     return GateList(heads[:PAGE], heads[PAGE - 1].number if len(heads) > PAGE else None)
@@ -89,27 +85,25 @@ def _report(record: GateRecord) -> GateReport | None:
 
 def records_of(engine: Engine, loop: str, checkpoint: str | None = None) -> list[Head]:
     """The newest records, of one checkpoint those that decided about it or compared with it, the newest first."""
-    heads = _heads(engine, loop, BEYOND, 4 * PAGE)
+    heads = _heads(engine, loop, ANY, 4 * PAGE)
     return [head for head in heads if checkpoint in (None, head.candidate, head.reference)]
 
 
 def _heads(engine: Engine, loop: str, before: int, limit: int) -> list[Head]:
     with reading(engine) as connection:
-        if not engine.dialect.has_table(connection, "gate_record"):
-            return []
-        given = {"loop": loop, "before": min(before, BEYOND), "limit": limit}
-        rows = connection.execute(text(NEWEST), given).all()
-    return [_head(row.number, row.recorded_us, msgspec.json.decode(row.content, type=_Told)) for row in rows]
+        return [_head(record) for record in newest_records(connection, loop, limit, before)]
 
 
-def _head(number: int, recorded_us: int, told: _Told) -> Head:
+def _head(record: UnreadRecord) -> Head:
+    told = msgspec.json.decode(record.content, type=_Told)
     return Head(
-        number=number,
-        recorded_at=EPOCH + dt.timedelta(microseconds=recorded_us),
+        number=record.number,
+        recorded_at=record.recorded_at,
         decision=told.decision.value,
         candidate=told.candidate,
         reference=told.reference,
         stage=told.stage,
         as_of=told.as_of,
         blocking=told.blocking,
+        as_written=record.as_written,
     )
