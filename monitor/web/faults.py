@@ -19,6 +19,7 @@ from monitor.web.rendering import render
 log = logging.getLogger(__name__)
 
 API = "/api/"
+ONLY_READS = ("GET", "HEAD", "OPTIONS")
 NEXT = {
     400: "Check the address.",
     401: "Log in, or ask whoever runs the monitor for a token.",
@@ -59,6 +60,8 @@ def answer_faults(app: FastAPI) -> None:
 
     @app.exception_handler(DataError)
     def unstorable(request: Request, fault: DataError) -> Response:
+        if request.method in ONLY_READS:
+            raise fault
         return problem(request, 422, "something that was sent cannot be kept as text, as a character NUL")
 
     @app.exception_handler(Mendable)
