@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, inspect, text
 
+from monitor.gate.records import newest_records
 from monitor.gate.result import Decision
 from monitor.oncall.hold import Reading, at_once
 from monitor.report import wording
@@ -13,24 +14,32 @@ from monitor.report import wording
 CHECK = "gate_decision"
 SHOWN = 3  # of what blocks
 NEWEST = """
-    SELECT content FROM gate_slot JOIN gate_record ON gate_record.number = gate_slot.record
-    WHERE gate_slot.loop = :loop AND gate_slot.slot_us <= :now ORDER BY gate_slot.slot_us DESC LIMIT 1
+    SELECT record FROM gate_slot WHERE loop = :loop AND slot_us <= :now ORDER BY slot_us DESC LIMIT 1
 """
+EDITED = "gate record {0} is not as it was written, and decides nothing: `reward-drift gate verify {0}`"
 STAGE = "SELECT stage FROM checkpoint WHERE checkpoint = :name AND stage IS NOT NULL ORDER BY seq DESC LIMIT 1"
 
 
 def gate_readings(connection: Connection, loop: str, now_us: int) -> Iterator[Reading]:
     """One reading while the newest decision of `serve`'s own gate is no GO and its candidate is still one.
 
-    A ticket, and never more: what a gate stops hurts nobody. Another decision about the candidate, another candidate,
-    or the end of its candidacy supersedes it. now_us: microseconds since 1970-01-01 UTC.
+    A ticket, and never more: what a gate stops hurts nobody. A record that was edited says nothing, be it GO, and is
+    told itself. Another decision about the candidate, another candidate, or the end of its candidacy supersedes it.
+    now_us: microseconds since 1970-01-01 UTC.
     """
     tables = inspect(connection)
     if not all(tables.has_table(name) for name in ("gate_slot", "gate_record")):
         return
-    content = connection.execute(text(NEWEST), {"loop": loop, "now": now_us}).scalar()
-    told = None if content is None else json.loads(content)
-    if told is None or told["decision"] == Decision.GO:
+    number = connection.execute(text(NEWEST), {"loop": loop, "now": now_us}).scalar()
+    record = next(iter(newest_records(connection, loop, 1, before=number + 1)), None) if number else None
+    if record is None:
+        return
+    if not record.as_written:
+        part = {"record": str(record.number), "decision": "edited"}
+        yield at_once(CHECK, part, "ticket", is_broken=True, message=EDITED.format(record.number))
+        return
+    told = json.loads(record.content)
+    if told["decision"] == Decision.GO:
         return
     if connection.execute(text(STAGE), {"name": told["candidate"]}).scalar() == "candidate":
         part = {"candidate": told["candidate"], "decision": told["decision"]}

@@ -15,6 +15,7 @@ from monitor.serving.lease import migrated
 from tests.monitor.alert_life import DAY, MINUTE, Life
 from tests.monitor.events import event, in_memory, put
 from tests.monitor.live import query
+from tests.monitor.test_gate_records import without_triggers
 from tests.sample_gate_reports import blocked_gate, hostile_gate
 
 TOLD = "SELECT slice_name, state FROM alert_episode WHERE check_name = 'gate_decision' ORDER BY id"
@@ -80,6 +81,16 @@ def test_a_gate_run_by_hand_is_not_told_and_changes_nothing(life: Life) -> None:
     decide(life, "c", Decision.NO_GO)
     decide(life, "c", Decision.GO, by_hand=True)
     assert gates(life) == [("candidate=c,decision=NO-GO", "firing")]
+
+
+def test_a_record_that_was_edited_to_go_ends_nothing_quietly(life: Life) -> None:
+    stage(life, "c", "candidate")
+    decide(life, "c", Decision.NO_GO)
+    without_triggers(life.store.engine, "UPDATE gate_record SET content = replace(content, 'NO-GO', 'GO')")
+    for _ in range(2):
+        life.keep()
+        life.later(MINUTE)
+    assert gates(life) == [("candidate=c,decision=NO-GO", "superseded"), ("decision=edited,record=1", "firing")]
 
 
 def test_names_from_outside_are_plain_in_the_message(life: Life) -> None:
